@@ -1,0 +1,143 @@
+use std::path::PathBuf;
+
+use belljar_protocol::{InvalidSecret, SecretMap};
+
+use crate::Error;
+
+/// What to run, and what to run it with.
+///
+/// ```
+/// use belljar::Source;
+/// let source = Source::code("import sys; print(sys.argv[1:])").arg("one").stdin("two");
+/// assert_eq!(source.args, ["one"]);
+/// ```
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Source {
+    /// The code itself.
+    pub code: Code,
+    /// Arguments after the program's own name.
+    pub args: Vec<String>,
+    /// All of its standard input.
+    pub stdin: Vec<u8>,
+    /// Environment beyond what the runtime sets.
+    pub env: Vec<(String, String)>,
+    /// What it may read and nobody else.
+    pub secrets: SecretMap,
+    /// Input files under `/work`.
+    pub files: Vec<SourceFile>,
+    /// Globs, relative to `/work`, of the files to collect afterwards.
+    pub collect: Vec<String>,
+}
+
+/// The code of a run.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Code {
+    /// A snippet; the runtime gives it a file name.
+    Snippet(String),
+    /// One or more files, and the one to start with.
+    Files {
+        /// All of them.
+        files: Vec<SourceFile>,
+        /// The path of the first to run, relative to `/work`.
+        entry: String,
+    },
+    /// An executable of the host (runtime `native`).
+    Program(PathBuf),
+}
+
+/// A file placed under `/work` before the payload starts.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct SourceFile {
+    /// Relative path without `..`.
+    pub path: String,
+    /// Contents.
+    pub bytes: Vec<u8>,
+}
+
+impl Source {
+    /// A snippet of code.
+    pub fn code(code: impl Into<String>) -> Self {
+        Self::new(Code::Snippet(code.into()))
+    }
+
+    /// Several files, started at `entry`.
+    pub fn files(files: Vec<SourceFile>, entry: impl Into<String>) -> Self {
+        Self::new(Code::Files { files, entry: entry.into() })
+    }
+
+    /// An executable of the host, for the runtime `native`.
+    pub fn program(path: impl Into<PathBuf>) -> Self {
+        Self::new(Code::Program(path.into()))
+    }
+
+    /// Adds an argument.
+    #[must_use]
+    pub fn arg(mut self, arg: impl Into<String>) -> Self {
+        self.args.push(arg.into());
+        self
+    }
+
+    /// Sets standard input; empty otherwise.
+    #[must_use]
+    pub fn stdin(mut self, bytes: impl Into<Vec<u8>>) -> Self {
+        self.stdin = bytes.into();
+        self
+    }
+
+    /// Adds an environment variable.
+    #[must_use]
+    pub fn env(mut self, name: impl Into<String>, value: impl Into<String>) -> Self {
+        self.env.push((name.into(), value.into()));
+        self
+    }
+
+    /// Adds an input file at `path` under `/work`.
+    #[must_use]
+    pub fn file(mut self, path: impl Into<String>, bytes: impl Into<Vec<u8>>) -> Self {
+        self.files.push(SourceFile { path: path.into(), bytes: bytes.into() });
+        self
+    }
+
+    /// Adds a glob of files to collect.
+    #[must_use]
+    pub fn collect(mut self, glob: impl Into<String>) -> Self {
+        self.collect.push(glob.into());
+        self
+    }
+
+    /// Adds a secret.
+    ///
+    /// # Errors
+    /// [`Error::Invalid`] when `name` does not match `^[A-Z][A-Z0-9_]*$`.
+    pub fn secret(mut self, name: &str, value: impl Into<Vec<u8>>) -> Result<Self, Error> {
+        self.secrets
+            .insert(name, value.into())
+            .map_err(|invalid: InvalidSecret| Error::Invalid(invalid.to_string()))?;
+        Ok(self)
+    }
+
+    fn new(code: Code) -> Self {
+        Self {
+            code,
+            args: Vec::new(),
+            stdin: Vec::new(),
+            env: Vec::new(),
+            secrets: SecretMap::new(),
+            files: Vec::new(),
+            collect: Vec::new(),
+        }
+    }
+}
+
+impl From<&str> for Source {
+    fn from(code: &str) -> Self {
+        Self::code(code)
+    }
+}
+
+impl From<String> for Source {
+    fn from(code: String) -> Self {
+        Self::code(code)
+    }
+}

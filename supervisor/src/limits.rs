@@ -106,8 +106,7 @@ impl Limits {
     pub(crate) fn check(&self, ceiling: &Self) -> Result<(), Error> {
         for ((name, value), (_, most)) in self.rows().into_iter().zip(ceiling.rows()) {
             // Nothing to capture and nothing to collect are sensible wishes.
-            let least =
-                u64::from(!name.starts_with("std") && !name.starts_with("artifact"));
+            let least = u64::from(!name.starts_with("std") && !name.starts_with("artifact"));
             if value < least || value > most {
                 return Err(Error::Invalid(format!(
                     "limit {name} is {value}, which is not between {least} and {most}"

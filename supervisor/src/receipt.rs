@@ -1,6 +1,9 @@
 use std::time::Duration;
 
-use belljar_protocol::Layer;
+use belljar_protocol::{Authority, Confinement, Layer, Note};
+
+use crate::cgroup::Hierarchy;
+use crate::host::{Host, Ids};
 
 /// What was in force for one run, and how.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -69,6 +72,95 @@ pub enum Floor {
     L4,
     /// All seven layers, a user id of the run's own and a cgroup, from root.
     L5,
+}
+
+/// What the supervisor knows about a run that its worker does not.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Standing {
+    pub(crate) host: &'static Host,
+    pub(crate) authority: Authority,
+    /// What is imprecise about sampled counters.
+    pub(crate) sampling: Option<&'static str>,
+}
+
+/// The newest Landlock ABI whose rules are used, and the first with scopes.
+const LANDLOCK_WITH_SCOPES: u32 = 6;
+
+impl Receipt {
+    /// The receipt of a run whose walls were looked at from outside.
+    pub(crate) fn new(floor: Floor, confinement: &Confinement, standing: &Standing) -> Self {
+        let layers = confinement.timings.iter().map(|timing| {
+            let (state, how) = layer(timing.layer, confinement, standing);
+            let cost = Duration::from_micros(timing.micros.into());
+            LayerReceipt { layer: timing.layer, state, how, cost }
+        });
+        let notes = confinement.notes.iter().map(|note| note.explain().to_owned());
+        let counted = standing.host.hierarchy.notes().iter().map(|note| (*note).to_owned());
+        let sampled = standing.sampling.map(ToOwned::to_owned);
+        Self {
+            floor,
+            level: standing.host.level(),
+            layers: layers.collect(),
+            limits: limits(&standing.host.hierarchy),
+            notes: notes.chain(counted).chain(sampled).collect(),
+        }
+    }
+}
+
+fn layer(layer: Layer, confinement: &Confinement, standing: &Standing) -> (State, String) {
+    let enforced = |how: &str| (State::Enforced, how.to_owned());
+    match layer {
+        Layer::Descriptors => enforced("three streams, nothing inherited"),
+        Layer::Namespaces => match (standing.authority, &standing.host.ids) {
+            (Authority::Host, _) => enforced("seven of its own, a user id of its own from root"),
+            (Authority::Lent, _) => enforced("seven of its own, a subordinate user id of its own"),
+            (Authority::Own, Ids::Own { why }) => {
+                (State::Degraded, format!("seven of its own, but the caller's user id: {why}"))
+            }
+            (Authority::Own, _) => (State::Degraded, "the caller's user id".to_owned()),
+        },
+        Layer::Rootfs => enforced("built on a read-only tmpfs; /proc shows processes only"),
+        Layer::Privileges => enforced("no capability, no_new_privs, inner user namespace"),
+        Layer::Rlimits if confinement.notes.contains(&Note::CoreHelperMayRun) => {
+            (State::Degraded, Note::CoreHelperMayRun.explain().to_owned())
+        }
+        Layer::Rlimits => enforced("soft and hard, read back"),
+        Layer::Landlock if confinement.landlock_abi < LANDLOCK_WITH_SCOPES => (
+            State::Degraded,
+            format!("ABI {}: no signal or abstract-socket scope", confinement.landlock_abi),
+        ),
+        Layer::Landlock => {
+            (State::Enforced, format!("every right of ABI {}", confinement.landlock_abi))
+        }
+        Layer::Seccomp => enforced("allow-list, default ENOSYS, refusals recorded"),
+    }
+}
+
+/// How every limit is enforced, with or without a cgroup.
+pub(crate) fn limits(hierarchy: &Hierarchy) -> Vec<LimitReceipt> {
+    let row = |limit, state, how: String| LimitReceipt { limit, state, how };
+    let enforced = |limit, how: &str| row(limit, State::Enforced, how.to_owned());
+    let mut rows = hierarchy.limit_receipts();
+    if let Hierarchy::None { why, .. } = hierarchy {
+        let lost = |what: &str| format!("{what}; no cgroup: {why}");
+        rows = vec![
+            row("memory_bytes", State::Degraded, lost("tree sampled every 10 ms, RLIMIT_DATA")),
+            row("cpu_ms", State::Degraded, lost("tree sampled every 10 ms, RLIMIT_CPU")),
+            row("processes", State::Enforced, "RLIMIT_NPROC in a user namespace".to_owned()),
+        ];
+    }
+    rows.extend([
+        enforced("wall_ms", "supervisor deadline, the warden's behind it"),
+        enforced("descriptors", "RLIMIT_NOFILE"),
+        enforced("stdout_bytes", "bounded capture"),
+        enforced("stderr_bytes", "bounded capture"),
+        enforced("disk_bytes", "sized tmpfs"),
+        enforced("inodes", "tmpfs nr_inodes"),
+        enforced("file_bytes", "RLIMIT_FSIZE"),
+        enforced("artifacts", "collector, after death"),
+        enforced("artifact_bytes", "collector, after death"),
+    ]);
+    rows
 }
 
 impl Floor {

@@ -1,0 +1,182 @@
+//! The look from outside: before a payload may start, the supervisor reads in /proc whether its
+//! process is confined. What a worker says about itself is not evidence.
+
+use std::fs;
+use std::os::fd::OwnedFd;
+
+use belljar_protocol::{Ceilings, Layer, Refusal};
+use nix::fcntl::{OFlag, open};
+use nix::sys::stat::Mode;
+
+use crate::cgroup::Jar;
+
+/// What a payload process has to look like.
+#[derive(Debug)]
+pub(crate) struct Expected<'a> {
+    pub(crate) host_uid: u32,
+    pub(crate) ceilings: &'a Ceilings,
+    pub(crate) jar: Option<&'a Jar>,
+}
+
+/// A payload process that was looked at.
+#[derive(Debug)]
+pub(crate) struct Seen {
+    /// Process 1 of the jar, as the host counts.
+    pub(crate) init: i32,
+    /// Its /work, held: it can be read after everything in the jar is dead.
+    pub(crate) work: OwnedFd,
+}
+
+const NAMESPACES: [&str; 7] = ["user", "mnt", "pid", "ipc", "uts", "net", "cgroup"];
+
+/// Looks at the process `pid`, which waits to become a payload.
+///
+/// # Errors
+/// The first wall that does not stand.
+pub(crate) fn check(pid: i32, expected: &Expected<'_>) -> Result<Seen, Refusal> {
+    let process = Process { pid };
+    let status = process.read("status", Layer::Privileges)?;
+    namespaces(&process, expected)?;
+    rootfs(&process)?;
+    privileges(&status, expected)?;
+    rlimits(&process, expected.ceilings)?;
+    demand(Layer::Seccomp, "Seccomp", field(&status, "Seccomp:"), "2")?;
+    let init = field(&status, "PPid:").parse().map_err(|_| {
+        refusal(Layer::Namespaces, "find process 1 of the jar", "no parent is named".to_owned())
+    })?;
+    let flags = OFlag::O_PATH | OFlag::O_DIRECTORY | OFlag::O_CLOEXEC;
+    let work = open(process.path("cwd").as_str(), flags, Mode::empty())
+        .map_err(|errno| refusal(Layer::Rootfs, "open /work from outside", errno.to_string()))?;
+    Ok(Seen { init, work })
+}
+
+struct Process {
+    pid: i32,
+}
+
+impl Process {
+    fn path(&self, name: &str) -> String {
+        format!("/proc/{}/{name}", self.pid)
+    }
+
+    fn read(&self, name: &str, layer: Layer) -> Result<String, Refusal> {
+        fs::read_to_string(self.path(name))
+            .map_err(|error| refusal(layer, &format!("read {name} from outside"), error.to_string()))
+    }
+}
+
+fn namespaces(process: &Process, expected: &Expected<'_>) -> Result<(), Refusal> {
+    for name in NAMESPACES {
+        let namespace = |path: String| {
+            fs::read_link(path).map_err(|error| {
+                refusal(Layer::Namespaces, &format!("look up the {name} namespace"), error.to_string())
+            })
+        };
+        let theirs = namespace(process.path(&format!("ns/{name}")))?;
+        if theirs == namespace(format!("/proc/self/ns/{name}"))? {
+            let reason = format!("the payload is in the {name} namespace of the supervisor");
+            return Err(refusal(Layer::Namespaces, "see the jar from outside", reason));
+        }
+    }
+    let Some(jar) = expected.jar else { return Ok(()) };
+    let groups = process.read("cgroup", Layer::Namespaces)?;
+    if jar.holds(&groups) {
+        return Ok(());
+    }
+    let reason = format!("the payload is in {}", groups.trim().replace('\n', ", "));
+    Err(refusal(Layer::Namespaces, "see the payload in its cgroup", reason))
+}
+
+/// The root is a read-only tmpfs, and not even the supervisor's own.
+fn rootfs(process: &Process) -> Result<(), Refusal> {
+    let mounts = process.read("mountinfo", Layer::Rootfs)?;
+    // proc(5): the fifth field is the mount point, the sixth its options, the type follows a dash.
+    let root = mounts.lines().map(|line| line.split(' ').collect::<Vec<_>>()).find(|fields| {
+        fields.get(4) == Some(&"/")
+    });
+    let stands = root.is_some_and(|fields| {
+        let read_only = fields.get(5).is_some_and(|options| options.split(',').any(|o| o == "ro"));
+        let kind = fields.iter().position(|field| *field == "-");
+        read_only && kind.and_then(|dash| fields.get(dash + 1)) == Some(&"tmpfs")
+    });
+    if stands {
+        return Ok(());
+    }
+    let reason = "the payload's root is no read-only tmpfs".to_owned();
+    Err(refusal(Layer::Rootfs, "see the root from outside", reason))
+}
+
+fn privileges(status: &str, expected: &Expected<'_>) -> Result<(), Refusal> {
+    let uid = expected.host_uid.to_string();
+    let ids = [uid.as_str(); 4].join("\t");
+    demand(Layer::Privileges, "Uid", field(status, "Uid:"), &ids)?;
+    demand(Layer::Privileges, "NoNewPrivs", field(status, "NoNewPrivs:"), "1")?;
+    for set in ["CapInh:", "CapPrm:", "CapEff:", "CapBnd:", "CapAmb:"] {
+        demand(Layer::Privileges, set, field(status, set), "0000000000000000")?;
+    }
+    Ok(())
+}
+
+fn rlimits(process: &Process, ceilings: &Ceilings) -> Result<(), Refusal> {
+    let text = process.read("limits", Layer::Rlimits)?;
+    for (name, most) in [
+        ("Max open files", ceilings.descriptors),
+        ("Max processes", ceilings.processes),
+        ("Max file size", ceilings.file_bytes),
+        ("Max cpu time", ceilings.cpu_seconds.saturating_add(1)),
+        ("Max data size", ceilings.data_bytes),
+        ("Max core file size", 1),
+        ("Max locked memory", 0),
+    ] {
+        let hard = text.lines().find_map(|line| line.strip_prefix(name)?.split_whitespace().nth(1));
+        let holds = match hard {
+            Some("unlimited") => most == u64::MAX,
+            Some(number) => number.parse::<u64>().is_ok_and(|number| number <= most),
+            None => false,
+        };
+        if !holds {
+            let reason = format!("{name} is {}, not {most}", hard.unwrap_or("unknown"));
+            return Err(refusal(Layer::Rlimits, "see the limits from outside", reason));
+        }
+    }
+    Ok(())
+}
+
+fn field<'a>(status: &'a str, name: &str) -> &'a str {
+    status.lines().find_map(|line| line.strip_prefix(name)).map_or("", str::trim)
+}
+
+fn demand(layer: Layer, what: &str, found: &str, wanted: &str) -> Result<(), Refusal> {
+    if found == wanted {
+        return Ok(());
+    }
+    Err(refusal(layer, "see the wall from outside", format!("{what} is {found:?}, not {wanted:?}")))
+}
+
+fn refusal(layer: Layer, attempt: &str, reason: String) -> Refusal {
+    Refusal { layer, attempt: attempt.to_owned(), reason, errno: 0 }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_process_without_a_jar_does_not_pass() {
+        let me = i32::try_from(std::process::id()).unwrap();
+        let ceilings = Ceilings {
+            cpu_seconds: 1,
+            descriptors: 1,
+            processes: 1,
+            file_bytes: 1,
+            data_bytes: 1,
+        };
+        let expected = Expected { host_uid: 1, ceilings: &ceilings, jar: None };
+        assert_eq!(check(me, &expected).unwrap_err().layer, Layer::Namespaces);
+        let process = Process { pid: me };
+        assert_eq!(rootfs(&process).unwrap_err().layer, Layer::Rootfs);
+        let status = process.read("status", Layer::Privileges).unwrap();
+        assert_eq!(privileges(&status, &expected).unwrap_err().layer, Layer::Privileges);
+        assert_eq!(rlimits(&process, &ceilings).unwrap_err().layer, Layer::Rlimits);
+    }
+}

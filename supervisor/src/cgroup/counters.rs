@@ -1,0 +1,106 @@
+//! What the kernel counted.
+
+use std::io;
+use std::path::Path;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
+
+use super::{Jar, OWN_PROCESSES, read};
+
+/// What a tree used so far. Warden and init are not among the processes.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Counters {
+    /// Processor time, of the dead too.
+    pub(crate) cpu: Duration,
+    pub(crate) memory_bytes: u64,
+    pub(crate) memory_peak_bytes: u64,
+    /// Processes killed because the memory limit was reached.
+    pub(crate) oom_kills: u64,
+    /// Processes and threads.
+    pub(crate) processes: u64,
+    pub(crate) processes_peak: u64,
+    /// How often a process could not be made because of the limit.
+    pub(crate) process_limit_hits: u64,
+}
+
+impl Jar {
+    pub(crate) fn counters(&self) -> io::Result<Counters> {
+        let places = &self.groups.places;
+        let (memory, pids) = (places.memory.directory.as_path(), places.pids.directory.as_path());
+        let cpu = places.cpu.directory.as_path();
+        let (cpu, current, peak, oom_kills) = if self.groups.v2 {
+            let events = read(memory, "memory.events")?;
+            let kills = |key| keyed(&events, key).unwrap_or(0);
+            (
+                Duration::from_micros(keyed(&read(cpu, "cpu.stat")?, "usage_usec")?),
+                number(memory, "memory.current")?,
+                number(memory, "memory.peak").ok(),
+                kills("oom_kill").max(kills("oom_group_kill")),
+            )
+        } else {
+            (
+                Duration::from_nanos(number(cpu, "cpuacct.usage")?),
+                number(memory, "memory.usage_in_bytes")?,
+                Some(number(memory, "memory.max_usage_in_bytes")?),
+                // memory.failcnt stays 0 through every kill.
+                keyed(&read(memory, "memory.oom_control")?, "oom_kill")?,
+            )
+        };
+        let all = number(pids, "pids.current")?;
+        let most = highest(&self.processes_read, all).max(number(pids, "pids.peak").unwrap_or(0));
+        Ok(Counters {
+            cpu,
+            memory_bytes: current,
+            memory_peak_bytes: peak
+                .unwrap_or_else(|| highest(&self.memory_read_bytes, current))
+                .max(current),
+            oom_kills,
+            processes: all.saturating_sub(OWN_PROCESSES),
+            processes_peak: most.saturating_sub(OWN_PROCESSES).max(1),
+            process_limit_hits: match self.limit_hits.get() {
+                Some(hits) => *hits,
+                None => self.process_limit_hits()?,
+            },
+        })
+    }
+
+    pub(super) fn process_limit_hits(&self) -> io::Result<u64> {
+        keyed(&read(&self.groups.places.pids.directory, "pids.events")?, "max")
+    }
+}
+
+fn highest(so_far: &AtomicU64, value: u64) -> u64 {
+    so_far.fetch_max(value, Ordering::Relaxed).max(value)
+}
+
+fn number(directory: &Path, file: &str) -> io::Result<u64> {
+    read(directory, file)?
+        .trim()
+        .parse()
+        .map_err(|_| io::Error::new(io::ErrorKind::InvalidData, format!("{file} is not a number")))
+}
+
+/// The value of `key` in lines of `key value`.
+fn keyed(text: &str, key: &str) -> io::Result<u64> {
+    let value = text.lines().find_map(|line| line.strip_prefix(key)?.strip_prefix(' '));
+    value.and_then(|value| value.trim().parse().ok()).ok_or_else(|| {
+        io::Error::new(io::ErrorKind::InvalidData, format!("the kernel does not count {key}"))
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_key_is_found_by_its_whole_name() {
+        let events = "low 0\nhigh 0\nmax 14\noom 3\noom_kill 2\noom_group_kill 1\n";
+        assert_eq!(keyed(events, "oom").unwrap(), 3);
+        assert_eq!(keyed(events, "oom_kill").unwrap(), 2);
+        assert_eq!(keyed(events, "oom_group_kill").unwrap(), 1);
+        assert_eq!(keyed("oom_kill_disable 0\nunder_oom 0\noom_kill 7\n", "oom_kill").unwrap(), 7);
+        assert!(keyed(events, "oom_kil").is_err());
+        assert!(keyed("oom_kill many\n", "oom_kill").is_err());
+        assert!(keyed("", "max").is_err());
+    }
+}

@@ -1,0 +1,179 @@
+//! The supervisor's end of a worker's control socket.
+
+use std::io::{self, IoSlice, IoSliceMut};
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
+use std::os::unix::net::UnixStream as StdStream;
+
+use belljar_protocol::{Order, Report, wire};
+use nix::cmsg_space;
+use nix::sys::socket::{
+    AddressFamily, ControlMessage, ControlMessageOwned, MsgFlags, Shutdown, SockFlag, SockType,
+    UnixAddr, UnixCredentials, recvmsg, sendmsg, setsockopt, shutdown, socketpair, sockopt,
+};
+use tokio::io::Interest;
+use tokio::net::UnixStream;
+
+use crate::Error;
+
+/// One datagram is one message. tokio has no such socket: it is wrapped as a stream, whose
+/// readiness works alike and whose reading methods are never called.
+#[derive(Debug)]
+pub(crate) struct Channel {
+    socket: UnixStream,
+    buffer: Vec<u8>,
+}
+
+/// A report, and the host's number of the process that sent it: from the kernel, not from the
+/// message (`SCM_CREDENTIALS`, unix(7)).
+#[derive(Debug)]
+pub(crate) struct Heard {
+    pub(crate) report: Report,
+    pub(crate) pid: i32,
+}
+
+/// Reports are small; a worker that sends more is not one of ours.
+const REPORT_BYTES: usize = 16 * 1024;
+
+impl Channel {
+    /// A channel, and the end that becomes a worker's standard input.
+    pub(crate) fn pair() -> io::Result<(Self, OwnedFd)> {
+        let (ours, theirs) =
+            socketpair(AddressFamily::Unix, SockType::SeqPacket, None, SockFlag::SOCK_CLOEXEC)?;
+        setsockopt(&ours, sockopt::PassCred, &true)?;
+        // A datagram is sent whole or not at all; the kernel doubles this for its own needs.
+        setsockopt(&ours, sockopt::SndBuf, &wire::MAX_BYTES)?;
+        let stream = StdStream::from(ours);
+        stream.set_nonblocking(true)?;
+        let socket = UnixStream::from_std(stream)?;
+        Ok((Self { socket, buffer: vec![0; REPORT_BYTES] }, theirs))
+    }
+
+    /// Sends one order with its descriptors. Cancellation safe: it is sent whole or not at all.
+    pub(crate) async fn send(&self, order: &Order, fds: &[BorrowedFd<'_>]) -> Result<(), Error> {
+        let bytes = wire::encode_order(order)
+            .map_err(|error| Error::Invalid(format!("the job does not fit: {error}")))?;
+        let raw: Vec<_> = fds.iter().map(AsRawFd::as_raw_fd).collect();
+        let rights = [ControlMessage::ScmRights(&raw)];
+        let rights = if raw.is_empty() { &[][..] } else { &rights[..] };
+        let slices = [IoSlice::new(&bytes)];
+        self.socket
+            .async_io(Interest::WRITABLE, || {
+                let socket = self.socket.as_raw_fd();
+                let flags = MsgFlags::MSG_NOSIGNAL;
+                Ok(sendmsg::<UnixAddr>(socket, &slices, rights, flags, None)?)
+            })
+            .await
+            .map(drop)
+            .map_err(|error| Error::Worker("a worker could not be told its job".into(), error))
+    }
+
+    /// The next report, or nothing when every process of the worker is gone. Cancellation safe.
+    pub(crate) async fn receive(&mut self) -> Result<Option<Heard>, Error> {
+        let Self { socket, buffer } = self;
+        let (bytes, pid) = socket
+            .async_io(Interest::READABLE, || receive(socket, buffer))
+            .await
+            .map_err(|error| match error.kind() {
+                io::ErrorKind::InvalidData => hostile("an oversized message"),
+                _ => Error::Worker("a worker could not be heard".into(), error),
+            })?;
+        let Some(message) = buffer.get(..bytes).filter(|message| !message.is_empty()) else {
+            return Ok(None);
+        };
+        let report = wire::decode_report(message).map_err(|error| match error {
+            wire::WireError::Version { .. } => {
+                hostile(&format!("{error}; belljar and belljar-worker are of different builds"))
+            }
+            _ => hostile(&error.to_string()),
+        })?;
+        Ok(Some(Heard { report, pid }))
+    }
+
+    /// Tells the warden, for good, that nobody listens any more.
+    pub(crate) fn hang_up(&self) {
+        if let Err(error) = shutdown(self.socket.as_raw_fd(), Shutdown::Write) {
+            tracing::debug!(%error, "the control socket was already closed");
+        }
+    }
+}
+
+impl AsFd for Channel {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.socket.as_fd()
+    }
+}
+
+/// There is no room for descriptors: whatever is sent along is dropped by the kernel.
+fn receive(socket: &UnixStream, buffer: &mut [u8]) -> io::Result<(usize, i32)> {
+    let mut credentials = cmsg_space!(UnixCredentials);
+    let mut slices = [IoSliceMut::new(buffer)];
+    let flags = MsgFlags::MSG_DONTWAIT | MsgFlags::MSG_CMSG_CLOEXEC;
+    let message =
+        recvmsg::<UnixAddr>(socket.as_raw_fd(), &mut slices, Some(&mut credentials), flags)?;
+    if message.flags.contains(MsgFlags::MSG_TRUNC) {
+        return Err(io::ErrorKind::InvalidData.into());
+    }
+    let pid = message.cmsgs()?.find_map(|part| match part {
+        ControlMessageOwned::ScmCredentials(credentials) => Some(credentials.pid()),
+        _ => None,
+    });
+    Ok((message.bytes, pid.unwrap_or_default()))
+}
+
+fn hostile(what: &str) -> Error {
+    Error::Protocol(format!("a worker sent {what}"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use belljar_protocol::{Ending, Spent};
+
+    fn say(socket: &OwnedFd, bytes: &[u8]) {
+        let slices = [IoSlice::new(bytes)];
+        sendmsg::<UnixAddr>(socket.as_raw_fd(), &slices, &[], MsgFlags::empty(), None).unwrap();
+    }
+
+    #[tokio::test]
+    async fn a_report_arrives_with_the_pid_of_its_sender() {
+        let (mut channel, worker) = Channel::pair().unwrap();
+        let report = Report::Ended(Ending::Exited(3), Spent::default());
+        say(&worker, &wire::encode_report(&report).unwrap());
+        let heard = channel.receive().await.unwrap().unwrap();
+        assert_eq!(heard.report, report);
+        assert_eq!(heard.pid, i32::try_from(std::process::id()).unwrap());
+        drop(worker);
+        assert!(channel.receive().await.unwrap().is_none());
+    }
+
+    #[tokio::test]
+    async fn hostile_frames_are_errors_and_cost_nothing() {
+        for frame in [
+            &b"x"[..],
+            &[0xff; 64],
+            b"BJ\xff\xff1234",
+            b"BJ\x01\x00\xff\xff\xff\xff\xff\xff\xff\xff\xff",
+            &[0; REPORT_BYTES + 1],
+        ] {
+            let (mut channel, worker) = Channel::pair().unwrap();
+            say(&worker, frame);
+            assert!(matches!(channel.receive().await, Err(Error::Protocol(_))), "{frame:?}");
+        }
+    }
+
+    #[tokio::test]
+    async fn descriptors_sent_by_a_worker_are_dropped() {
+        let (mut channel, worker) = Channel::pair().unwrap();
+        let (kept, sent) = std::io::pipe().unwrap();
+        let report = wire::encode_report(&Report::LotFounded).unwrap();
+        let raw = [sent.as_raw_fd()];
+        let rights = [ControlMessage::ScmRights(&raw)];
+        let slices = [IoSlice::new(&report)];
+        sendmsg::<UnixAddr>(worker.as_raw_fd(), &slices, &rights, MsgFlags::empty(), None)
+            .unwrap();
+        assert_eq!(channel.receive().await.unwrap().unwrap().report, Report::LotFounded);
+        drop(sent);
+        // Had a copy survived on our side, the pipe would not have ended.
+        assert_eq!(std::io::Read::read(&mut { kept }, &mut [0]).unwrap(), 0);
+    }
+}

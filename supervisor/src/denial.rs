@@ -1,0 +1,370 @@
+//! Says in words what a payload was refused, why, and what to do instead.
+
+use belljar_protocol::Denial;
+use nix::libc::{self, AF_INET, AF_INET6, AF_NETLINK, AF_UNIX, MFD_NOEXEC_SEAL, c_long};
+
+use crate::Denied;
+
+/// One denial in words. The rule and the hint are for a model as much as for a person.
+pub(crate) fn explain(denial: &Denial) -> Denied {
+    let number = c_long::from(denial.call);
+    let found = RULES.iter().find_map(|rule| {
+        let (_, name) = rule.calls.iter().find(|(call, _)| *call == number)?;
+        Some((name.trim_start_matches("SYS_"), rule))
+    });
+    let args = denial.args.map(low);
+    let Some((name, Rule { word, hint, .. })) = found else {
+        let what = format!("system call {number}");
+        return Denied { kind: "syscall", what, rule: "seccomp/unknown", hint: UNKNOWN, count: 1 };
+    };
+    let detail = detail(name, args);
+    let what = if detail.is_empty() { name.to_owned() } else { format!("{name}({detail})") };
+    let (rule, hint) = by_arguments(name, args).unwrap_or((word, hint));
+    Denied { kind: "syscall", what, rule, hint, count: 1 }
+}
+
+struct Rule {
+    word: &'static str,
+    hint: &'static str,
+    calls: &'static [(c_long, &'static str)],
+}
+
+/// Constants of libc with their names.
+macro_rules! constants {
+    ($($name:ident)*) => { &[$((libc::$name, stringify!($name))),*] };
+}
+
+const UNKNOWN: &str =
+    "this system call does not exist here; use another way that needs no special right";
+
+const NO_NETWORK: &str =
+    "network is off for this run; grant it with --allow-net HOST:PORT, or pass the data as a file";
+
+const RULES: &[Rule] = &[
+    Rule {
+        word: "seccomp/socket",
+        hint: "this kind of socket is closed to every run; use a pipe or an AF_UNIX socket",
+        calls: constants![SYS_socket SYS_socketpair],
+    },
+    Rule {
+        word: "seccomp/message-flags",
+        hint: "send and receive without MSG_OOB and MSG_FASTOPEN",
+        calls: constants![SYS_sendto SYS_recvfrom SYS_sendmsg SYS_recvmsg SYS_sendmmsg SYS_recvmmsg],
+    },
+    Rule {
+        word: "seccomp/mount",
+        hint: "file systems cannot be mounted or changed; write below /work or /tmp",
+        calls: constants![
+            SYS_mount SYS_umount2 SYS_pivot_root SYS_chroot SYS_open_tree SYS_move_mount
+            SYS_mount_setattr SYS_fsopen SYS_fsconfig SYS_fsmount SYS_fspick
+        ],
+    },
+    Rule {
+        word: "seccomp/namespace",
+        hint: "the run is in namespaces of its own already; start plain processes or threads instead",
+        calls: constants![SYS_clone SYS_unshare SYS_setns],
+    },
+    Rule {
+        word: "seccomp/inspect",
+        hint: "processes cannot inspect each other; print from within the program instead of tracing it",
+        calls: constants![
+            SYS_ptrace SYS_kcmp SYS_process_vm_readv SYS_process_vm_writev SYS_pidfd_getfd
+            SYS_pidfd_open SYS_pidfd_send_signal SYS_process_madvise
+        ],
+    },
+    Rule {
+        word: "seccomp/kernel",
+        hint: "kernel programs and counters are closed; measure time with the language's own clock",
+        calls: constants![SYS_bpf SYS_perf_event_open SYS_userfaultfd],
+    },
+    Rule {
+        word: "seccomp/io_uring",
+        hint: "io_uring is closed; use read, write and epoll, as libraries do when it is missing",
+        calls: constants![SYS_io_uring_setup SYS_io_uring_enter SYS_io_uring_register],
+    },
+    Rule {
+        word: "seccomp/keyring",
+        hint: "kernel keyrings are closed; read secrets as the runtime offers them and keep them in memory",
+        calls: constants![SYS_add_key SYS_request_key SYS_keyctl],
+    },
+    Rule {
+        word: "seccomp/file-handle",
+        hint: "files are opened by path here, not by handle",
+        calls: constants![SYS_name_to_handle_at SYS_open_by_handle_at],
+    },
+    Rule {
+        word: "seccomp/splice",
+        hint: "copy with read and write, or with sendfile",
+        calls: constants![SYS_splice SYS_tee SYS_vmsplice],
+    },
+    Rule {
+        word: "seccomp/memory-file",
+        hint: "create memory files with MFD_NOEXEC_SEAL, or write a file under /tmp",
+        calls: constants![SYS_memfd_create],
+    },
+    Rule {
+        word: "seccomp/secret-memory",
+        hint: "memory without a limit is closed; use ordinary memory",
+        calls: constants![SYS_memfd_secret],
+    },
+    Rule {
+        word: "seccomp/exec",
+        hint: "programs are started by path only; run one that the runtime brings along",
+        calls: constants![SYS_execveat],
+    },
+    Rule {
+        word: "seccomp/ipc",
+        hint: "System V and POSIX queues are closed; use pipes, AF_UNIX socket pairs or shared mmap",
+        calls: constants![
+            SYS_shmget SYS_shmat SYS_shmctl SYS_shmdt SYS_msgget SYS_msgsnd SYS_msgrcv SYS_msgctl
+            SYS_semget SYS_semop SYS_semtimedop SYS_semctl SYS_mq_open SYS_mq_unlink SYS_mq_notify
+            SYS_mq_timedsend SYS_mq_timedreceive SYS_mq_getsetattr
+        ],
+    },
+    Rule {
+        word: "seccomp/identity",
+        hint: "the run has one unprivileged user; do without sudo, su and changes of user or group",
+        calls: constants![
+            SYS_setuid SYS_setreuid SYS_setresuid SYS_setfsuid SYS_setgid SYS_setregid
+            SYS_setresgid SYS_setfsgid SYS_setgroups SYS_capset
+        ],
+    },
+    Rule {
+        word: "seccomp/host",
+        hint: "settings of the host cannot be changed; keep such values inside the program",
+        calls: constants![SYS_sethostname SYS_setdomainname SYS_quotactl SYS_acct],
+    },
+    Rule {
+        word: "seccomp/clock",
+        hint: "clocks can be read but not set; pass the wanted time to the code as a value",
+        calls: constants![SYS_clock_settime SYS_clock_adjtime SYS_settimeofday SYS_adjtimex],
+    },
+    Rule {
+        word: "seccomp/kernel-log",
+        hint: "the kernel's log is closed; print to standard error instead",
+        calls: constants![SYS_syslog],
+    },
+    Rule {
+        word: "seccomp/watch",
+        hint: "whole file systems cannot be watched; watch single directories with inotify",
+        calls: constants![SYS_fanotify_init SYS_fanotify_mark],
+    },
+    Rule {
+        word: "seccomp/sandbox",
+        hint: "the run is confined already; leave out the program's own sandbox (often a --no-sandbox flag)",
+        calls: constants![
+            SYS_seccomp SYS_landlock_create_ruleset SYS_landlock_add_rule SYS_landlock_restrict_self
+        ],
+    },
+    Rule {
+        word: "seccomp/ioctl",
+        hint: "there is no terminal or device here; treat input and output as plain pipes",
+        calls: constants![SYS_ioctl],
+    },
+    Rule {
+        word: "seccomp/prctl",
+        hint: "this process attribute is fixed for the run; leave the call out",
+        calls: constants![SYS_prctl],
+    },
+    Rule {
+        word: "seccomp/personality",
+        hint: "address randomisation stays on; run the program without setarch",
+        calls: constants![SYS_personality],
+    },
+    Rule {
+        word: "seccomp/fcntl",
+        hint: "leases, notices and pipe sizes are fixed; use plain locks or poll instead",
+        calls: constants![SYS_fcntl],
+    },
+    Rule {
+        word: "seccomp/device",
+        hint: "device files cannot be made; use files, FIFOs, or /dev/null, zero, full, random and urandom",
+        calls: constants![SYS_mknodat],
+    },
+    #[cfg(target_arch = "x86_64")]
+    Rule {
+        word: "seccomp/device",
+        hint: "device files cannot be made; use files, FIFOs, or /dev/null, zero, full, random and urandom",
+        calls: constants![SYS_mknod],
+    },
+    Rule {
+        word: "seccomp/limits",
+        hint: "limits of other processes are closed; ask for other limits when the run is started",
+        calls: constants![SYS_prlimit64],
+    },
+];
+
+/// Where the arguments decide what is worth saying.
+fn by_arguments(name: &str, args: [i32; 6]) -> Option<(&'static str, &'static str)> {
+    let [first, second, ..] = args;
+    match (name, first) {
+        ("socket" | "socketpair", AF_INET | AF_INET6) => Some(("network=none", NO_NETWORK)),
+        ("socket" | "socketpair", AF_NETLINK) => Some((
+            "seccomp/socket",
+            "network interfaces and routes cannot be listed; leave the query out, there are none",
+        )),
+        ("socket" | "socketpair", AF_UNIX) => Some((
+            "seccomp/socket",
+            "unix sockets exist only in pairs here; use socketpair or a pipe",
+        )),
+        ("memfd_create", _) if second & MFD_NOEXEC_SEAL.cast_signed() != 0 => Some((
+            "seccomp/memory-file",
+            "memory files would escape the memory limit on this host; write a file under /tmp",
+        )),
+        _ => None,
+    }
+}
+
+/// The arguments that say what was wanted. Pointers say nothing and are left out.
+fn detail(name: &str, args: [i32; 6]) -> String {
+    let [first, second, third, fourth, ..] = args;
+    match name {
+        "socket" | "socketpair" => {
+            // The rest of the type is SOCK_CLOEXEC and SOCK_NONBLOCK.
+            format!("{}, {}", one(FAMILIES, first), one(SOCKET_TYPES, second & 0xf))
+        }
+        "clone" | "unshare" => flags(NAMESPACES, first),
+        "setns" => flags(NAMESPACES, second),
+        "ioctl" => one(IOCTLS, second),
+        "prctl" => one(PRCTLS, first),
+        "fcntl" => one(FCNTLS, second),
+        "ptrace" => one(PTRACES, first),
+        "sendto" | "recvfrom" | "sendmmsg" | "recvmmsg" => flags(MESSAGE_FLAGS, fourth),
+        "sendmsg" | "recvmsg" => flags(MESSAGE_FLAGS, third),
+        "mknod" => device(second),
+        "mknodat" => device(third),
+        "memfd_create" => format!("flags {second:#x}"),
+        "personality" => format!("{first:#x}"),
+        "bpf" | "keyctl" | "seccomp" => format!("operation {first}"),
+        "setuid" | "setgid" => first.cast_unsigned().to_string(),
+        "prlimit64" => format!("process {first}"),
+        _ => String::new(),
+    }
+}
+
+/// What the kernel reads of an argument that is an `int`.
+fn low(argument: u64) -> i32 {
+    u32::try_from(argument & u64::from(u32::MAX)).unwrap_or_default().cast_signed()
+}
+
+type Names = &'static [(i32, &'static str)];
+
+fn one(names: Names, value: i32) -> String {
+    names.iter().find(|(known, _)| *known == value).map_or_else(
+        || if (0..256).contains(&value) { value.to_string() } else { format!("{value:#x}") },
+        |(_, name)| (*name).to_owned(),
+    )
+}
+
+fn flags(names: Names, value: i32) -> String {
+    let set = names.iter().filter(|(flag, _)| value & flag != 0).map(|(_, name)| *name);
+    let set = set.collect::<Vec<_>>().join("|");
+    if set.is_empty() { format!("{value:#x}") } else { set }
+}
+
+fn device(mode: i32) -> String {
+    match mode.cast_unsigned() & libc::S_IFMT {
+        libc::S_IFCHR => "S_IFCHR".to_owned(),
+        libc::S_IFBLK => "S_IFBLK".to_owned(),
+        other => format!("{other:#o}"),
+    }
+}
+
+const FAMILIES: Names = constants![
+    AF_UNIX AF_INET AF_INET6 AF_NETLINK AF_PACKET AF_ALG AF_VSOCK AF_KEY AF_TIPC AF_RXRPC AF_CAN
+    AF_BLUETOOTH AF_XDP AF_RDS AF_NFC AF_IB AF_X25 AF_APPLETALK AF_PPPOX AF_UNSPEC
+];
+const SOCKET_TYPES: Names = constants![SOCK_STREAM SOCK_DGRAM SOCK_RAW SOCK_SEQPACKET SOCK_RDM];
+const NAMESPACES: Names = constants![
+    CLONE_NEWUSER CLONE_NEWNS CLONE_NEWPID CLONE_NEWNET CLONE_NEWIPC CLONE_NEWUTS CLONE_NEWCGROUP
+    CLONE_NEWTIME
+];
+const PRCTLS: Names = constants![
+    PR_SET_DUMPABLE PR_SET_PDEATHSIG PR_SET_PTRACER PR_SET_MM PR_SET_SECCOMP PR_SET_KEEPCAPS
+    PR_SET_SECUREBITS PR_CAP_AMBIENT PR_CAPBSET_DROP PR_SET_CHILD_SUBREAPER
+    PR_SET_SPECULATION_CTRL PR_SET_TSC PR_SCHED_CORE PR_TASK_PERF_EVENTS_DISABLE
+    PR_TASK_PERF_EVENTS_ENABLE PR_SET_MDWE PR_MCE_KILL PR_SET_TIMING PR_SET_UNALIGN
+];
+const FCNTLS: Names = constants![
+    F_SETLEASE F_GETLEASE F_NOTIFY F_SETPIPE_SZ F_SETOWN F_GETOWN F_ADD_SEALS
+];
+const MESSAGE_FLAGS: Names = constants![MSG_OOB MSG_FASTOPEN];
+const PTRACES: Names = &[(0, "PTRACE_TRACEME"), (16, "PTRACE_ATTACH"), (0x4206, "PTRACE_SEIZE")];
+/// Numbers of asm-generic; the C libraries disagree about their type.
+const IOCTLS: Names = &[
+    (0x540e, "TIOCSCTTY"),
+    (0x5412, "TIOCSTI"),
+    (0x5414, "TIOCSWINSZ"),
+    (0x541c, "TIOCLINUX"),
+    (0x541d, "TIOCCONS"),
+    (0x5423, "TIOCSETD"),
+    (0x5452, "FIOASYNC"),
+    (0x8912, "SIOCGIFCONF"),
+    (0x8927, "SIOCGIFHWADDR"),
+    (0x8933, "SIOCGIFINDEX"),
+    (0x4008_6602, "FS_IOC_SETFLAGS"),
+    (0x8008_6601_u32.cast_signed(), "FS_IOC_GETFLAGS"),
+];
+
+#[cfg(test)]
+mod tests {
+    use nix::libc::*;
+
+    use super::*;
+
+    fn explained(call: c_long, args: &[u64]) -> Denied {
+        let mut six = [0; 6];
+        six[..args.len()].copy_from_slice(args);
+        explain(&Denial { call: i32::try_from(call).unwrap(), args: six, errno: EPERM })
+    }
+
+    #[test]
+    fn a_denial_names_what_was_wanted() {
+        let high = 1 << 32;
+        for (call, args, what) in [
+            (SYS_socket, &[2, 0x80001][..], "socket(AF_INET, SOCK_STREAM)"),
+            (SYS_socket, &[38, 5], "socket(AF_ALG, SOCK_SEQPACKET)"),
+            (SYS_socketpair, &[999, 99], "socketpair(0x3e7, SOCK_RAW)"),
+            (SYS_clone, &[0x1002_0011], "clone(CLONE_NEWUSER|CLONE_NEWNS)"),
+            (SYS_setns, &[3, 0], "setns(0x0)"),
+            (SYS_ioctl, &[0, 0x5412 | high], "ioctl(TIOCSTI)"),
+            (SYS_ioctl, &[0, 0xdead_beef], "ioctl(0xdeadbeef)"),
+            (SYS_prctl, &[4, 1], "prctl(PR_SET_DUMPABLE)"),
+            (SYS_fcntl, &[1, 1031], "fcntl(F_SETPIPE_SZ)"),
+            (SYS_mknodat, &[0, 0, 0o20666], "mknodat(S_IFCHR)"),
+            (SYS_sendmsg, &[3, 0, 1], "sendmsg(MSG_OOB)"),
+            (SYS_ptrace, &[16, 1], "ptrace(PTRACE_ATTACH)"),
+            (SYS_mount, &[0x7fff_0000], "mount"),
+            (4000, &[1], "system call 4000"),
+            (-1, &[1], "system call -1"),
+        ] {
+            assert_eq!(explained(call, args).what, what);
+        }
+    }
+
+    #[test]
+    fn a_hint_says_what_to_do_about_this_very_call() {
+        let network = explained(SYS_socket, &[10, 2]);
+        assert_eq!((network.kind, network.rule, network.count), ("syscall", "network=none", 1));
+        assert!(network.hint.contains("--allow-net HOST:PORT"));
+        assert_eq!(explained(SYS_socket, &[40, 1]).rule, "seccomp/socket");
+        assert!(explained(SYS_socket, &[16, 3]).hint.contains("interfaces"));
+        assert!(explained(SYS_memfd_create, &[0, 0]).hint.contains("MFD_NOEXEC_SEAL"));
+        assert!(!explained(SYS_memfd_create, &[0, 8]).hint.contains("MFD_NOEXEC_SEAL"));
+        assert_eq!(explained(4000, &[]).hint, UNKNOWN);
+    }
+
+    #[test]
+    fn every_rule_has_a_hint_of_one_line_and_no_call_has_two_rules() {
+        let mut seen = std::collections::HashSet::new();
+        for rule in RULES {
+            assert!(rule.hint.len() > 20 && rule.hint.len() < 120, "{}", rule.word);
+            assert!(!rule.hint.ends_with('.') && !rule.hint.contains('\n'), "{}", rule.word);
+            for (call, name) in rule.calls {
+                assert!(seen.insert(*call), "{name} is listed twice");
+                let what = explained(*call, &[0; 6]).what;
+                assert!(what.starts_with(name.trim_start_matches("SYS_")), "{what}");
+            }
+        }
+    }
+}

@@ -1,0 +1,353 @@
+//! Bounded capture of what a payload writes to one stream.
+
+use std::future::pending;
+use std::io;
+use std::os::fd::OwnedFd;
+use std::time::Duration;
+
+use nix::errno::Errno;
+use nix::fcntl::{FcntlArg, fcntl};
+use nix::unistd::read;
+use tokio::net::unix::pipe;
+use tokio::sync::watch;
+use tokio::time::{Instant, sleep_until};
+
+use crate::Output;
+use crate::redact::Redactor;
+
+/// Read per wake-up: what a pipe holds unless someone enlarged it.
+const READ_BYTES: usize = 64 * 1024;
+/// The largest pipe an unprivileged writer can make (`fs.pipe-max-size`).
+const PIPE_MAX_BYTES: usize = 1024 * 1024;
+/// A shorter read is a drip.
+const DRIP_BYTES: usize = 4096;
+/// Drips in a row that are answered at once.
+const DRIPS_AT_ONCE: u32 = 16;
+
+/// One stream: at most `limit` redacted bytes are kept, the rest is read, counted and dropped.
+///
+/// The writer is hostile and may outlive everything: never wait for its end of file, call
+/// [`Capture::finish`] when the jar is empty.
+pub(crate) struct Capture {
+    pipe: pipe::Receiver,
+    redactor: Redactor,
+    limit: usize,
+    kept: watch::Sender<Vec<u8>>,
+    /// Bytes beyond the limit, redacted up to the first of them, as written from then on.
+    dropped_bytes: u64,
+    buffer: Box<[u8]>,
+    pipe_bytes: usize,
+    redacted: Vec<u8>,
+    drips: u32,
+    not_before: Option<Instant>,
+    closed: bool,
+}
+
+/// What a capture has to say; each at most once.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum CaptureEvent {
+    /// More was written than is kept.
+    LimitReached,
+    /// Nobody can write any more.
+    Closed,
+}
+
+/// Follows a capture as it goes: all that is kept and nothing else, in order.
+///
+/// It reads where the capture keeps, so a slow follower neither stalls the payload, nor misses a
+/// byte, nor costs memory.
+#[derive(Debug)]
+pub(crate) struct Live {
+    kept: watch::Receiver<Vec<u8>>,
+    seen: usize,
+}
+
+impl Capture {
+    /// # Errors
+    /// When `pipe` is not the read end of a pipe, or outside of a runtime with input and time.
+    pub(crate) fn new(
+        pipe: impl Into<OwnedFd>,
+        limit: u64,
+        redactor: Redactor,
+    ) -> io::Result<Self> {
+        let pipe = pipe::Receiver::from_owned_fd(pipe.into())?;
+        // Smaller than usual for a user with very many pipes (pipe(7)).
+        let pipe_bytes = fcntl(&pipe, FcntlArg::F_GETPIPE_SZ)?;
+        Ok(Self {
+            pipe,
+            pipe_bytes: usize::try_from(pipe_bytes).unwrap_or(READ_BYTES),
+            redactor,
+            limit: usize::try_from(limit).unwrap_or(usize::MAX),
+            kept: watch::Sender::new(Vec::new()),
+            dropped_bytes: 0,
+            buffer: vec![0; READ_BYTES].into_boxed_slice(),
+            redacted: Vec::new(),
+            drips: 0,
+            not_before: None,
+            closed: false,
+        })
+    }
+
+    pub(crate) fn live(&self) -> Live {
+        Live { kept: self.kept.subscribe(), seen: 0 }
+    }
+
+    /// Captures until something happened; pends for ever after [`CaptureEvent::Closed`].
+    ///
+    /// Cancel-safe, so that it can be one branch of a `select!`: what was read is kept before
+    /// anything is awaited. It yields after each read, or a flood would starve the other branches.
+    pub(crate) async fn next(&mut self) -> CaptureEvent {
+        while !self.closed {
+            if let Some(instant) = self.not_before {
+                sleep_until(instant).await;
+                self.not_before = None;
+            }
+            if self.pipe.readable().await.is_err() {
+                return self.close();
+            }
+            match self.pipe.try_read(&mut self.buffer) {
+                Ok(0) => return self.close(),
+                Ok(bytes) => {
+                    self.pace(bytes);
+                    if self.take(bytes) {
+                        return CaptureEvent::LimitReached;
+                    }
+                    tokio::task::yield_now().await;
+                }
+                Err(reason) if retriable(&reason) => {}
+                Err(_) => return self.close(),
+            }
+        }
+        pending().await
+    }
+
+    /// Reads what the pipe still holds, without waiting, and ends the stream.
+    ///
+    /// Whether the limit was ever reached shows in `dropped_bytes`.
+    pub(crate) fn finish(mut self) -> Output {
+        // Bounded, as a writer outside of the jar could go on for ever. Asks the kernel rather
+        // than the runtime, which may not have heard yet of what was written last.
+        let mut left = if self.closed { 0 } else { PIPE_MAX_BYTES };
+        while left > 0 {
+            match read(&self.pipe, &mut self.buffer) {
+                Ok(0) => break,
+                Ok(bytes) => {
+                    self.take(bytes);
+                    left = left.saturating_sub(bytes);
+                }
+                Err(Errno::EINTR) => {}
+                Err(_) => break,
+            }
+        }
+        self.end();
+        let bytes = match self.kept.receiver_count() {
+            0 => self.kept.send_replace(Vec::new()),
+            _ => self.kept.borrow().clone(),
+        };
+        Output { bytes, dropped_bytes: self.dropped_bytes }
+    }
+
+    /// Whether the first `bytes` of the buffer are the first to exceed the limit.
+    fn take(&mut self, bytes: usize) -> bool {
+        let chunk = self.buffer.get(..bytes).unwrap_or_default();
+        if self.dropped_bytes > 0 {
+            self.dropped_bytes += chunk.len() as u64;
+            return false;
+        }
+        self.redacted.clear();
+        self.redactor.push(chunk, &mut self.redacted);
+        self.keep()
+    }
+
+    fn close(&mut self) -> CaptureEvent {
+        self.closed = true;
+        CaptureEvent::Closed
+    }
+
+    fn end(&mut self) {
+        self.redacted.clear();
+        self.redactor.finish(&mut self.redacted);
+        self.keep();
+    }
+
+    /// Keeps of the redacted bytes what the limit allows: cut before redaction, the beginning of
+    /// a secret would stay.
+    fn keep(&mut self) -> bool {
+        let room = self.limit.saturating_sub(self.kept.borrow().len());
+        let (keep, drop) = self.redacted.split_at(room.min(self.redacted.len()));
+        if !keep.is_empty() {
+            self.kept.send_modify(|kept| kept.extend_from_slice(keep));
+        }
+        let first = self.dropped_bytes == 0 && !drop.is_empty();
+        self.dropped_bytes += drop.len() as u64;
+        first
+    }
+
+    /// Lets a drip gather: a jar that writes byte by byte would cost a wake-up for each. Ends as
+    /// soon as the pipe fills up, so that it never holds a busy writer back for long.
+    fn pace(&mut self, bytes: usize) {
+        if bytes >= self.pipe_bytes / 2 {
+            self.drips = 0;
+        } else if bytes < DRIP_BYTES {
+            self.drips = self.drips.saturating_add(1);
+        }
+        if let Some(steps) = self.drips.checked_sub(DRIPS_AT_ONCE) {
+            let pause = Duration::from_millis(1 << steps.min(4));
+            self.not_before = Some(Instant::now() + pause);
+        }
+    }
+}
+
+impl Live {
+    /// What was kept since the last call; `None` when the capture is finished and all was seen.
+    pub(crate) async fn next(&mut self) -> Option<Vec<u8>> {
+        loop {
+            let ended = self.kept.has_changed().is_err();
+            let fresh = {
+                let kept = self.kept.borrow_and_update();
+                kept.get(self.seen..).unwrap_or_default().to_vec()
+            };
+            if !fresh.is_empty() {
+                self.seen += fresh.len();
+                return Some(fresh);
+            }
+            if ended {
+                return None;
+            }
+            // An error means that the capture finished: the next turn takes what it kept last.
+            drop(self.kept.changed().await);
+        }
+    }
+}
+
+fn retriable(reason: &io::Error) -> bool {
+    matches!(reason.kind(), io::ErrorKind::WouldBlock | io::ErrorKind::Interrupted)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io::Write;
+
+    use belljar_protocol::SecretMap;
+
+    use super::*;
+
+    fn capture(limit: u64, secret: Option<&[u8]>) -> (Capture, io::PipeWriter) {
+        let mut map = SecretMap::new();
+        if let Some(value) = secret {
+            map.insert("KEY", value.to_vec()).unwrap();
+        }
+        let (reader, writer) = io::pipe().unwrap();
+        (Capture::new(reader, limit, Redactor::new(&map)).unwrap(), writer)
+    }
+
+    fn flood(
+        mut writer: io::PipeWriter,
+        chunk: Vec<u8>,
+        total: usize,
+    ) -> std::thread::JoinHandle<()> {
+        std::thread::spawn(move || {
+            let mut left = total;
+            while left > 0 {
+                let now = left.min(chunk.len());
+                writer.write_all(&chunk[..now]).unwrap();
+                left -= now;
+            }
+        })
+    }
+
+    #[tokio::test]
+    async fn a_flood_is_cut_counted_and_told_once() {
+        let (mut capture, writer) = capture(1000, None);
+        let writing = flood(writer, vec![b'y'; 8192], 10_000_000);
+        assert_eq!(capture.next().await, CaptureEvent::LimitReached);
+        assert_eq!(capture.next().await, CaptureEvent::Closed);
+        writing.join().unwrap();
+        let output = capture.finish();
+        assert_eq!((output.bytes.len(), output.dropped_bytes), (1000, 9_999_000));
+    }
+
+    #[tokio::test]
+    async fn a_stray_holder_of_the_pipe_does_not_delay_the_end() {
+        let (mut capture, mut writer) = capture(100, None);
+        writer.write_all(b"first").unwrap();
+        let waited = tokio::time::timeout(Duration::from_millis(20), capture.next()).await;
+        assert!(waited.is_err(), "nothing to tell yet");
+        writer.write_all(b" last").unwrap();
+        let output = capture.finish();
+        assert_eq!((output.bytes.as_slice(), output.dropped_bytes), (&b"first last"[..], 0));
+        assert!(writer.write_all(b"x").is_err(), "the read end is gone");
+    }
+
+    #[tokio::test]
+    async fn exactly_the_limit_is_not_too_much() {
+        let (mut capture, mut writer) = capture(5, None);
+        writer.write_all(b"12345").unwrap();
+        drop(writer);
+        assert_eq!(capture.next().await, CaptureEvent::Closed);
+        assert_eq!(capture.finish(), Output { bytes: b"12345".to_vec(), dropped_bytes: 0 });
+    }
+
+    #[tokio::test]
+    async fn a_secret_across_the_limit_leaves_no_beginning() {
+        let (capture, mut writer) = capture(6, Some(b"hunter2"));
+        writer.write_all(b"ab hunter2 cd").unwrap();
+        assert_eq!(capture.finish(), Output { bytes: b"ab [re".to_vec(), dropped_bytes: 14 });
+    }
+
+    #[tokio::test]
+    async fn a_follower_sees_all_that_is_kept_as_it_comes() {
+        let (mut capture, mut writer) = capture(20, Some(b"hunter2"));
+        let (mut live, mut late) = (capture.live(), capture.live());
+        writer.write_all(b"one hun").unwrap();
+        let waited = tokio::time::timeout(Duration::from_millis(20), capture.next()).await;
+        assert!(waited.is_err(), "nothing to tell yet");
+        assert_eq!(live.next().await.unwrap(), b"one ");
+        writer.write_all(b"ter2 tw").unwrap();
+        assert_eq!(capture.next().await, CaptureEvent::LimitReached);
+        assert_eq!(live.next().await.unwrap(), b"[redacted:KEY] t");
+        drop(writer);
+        assert_eq!(capture.next().await, CaptureEvent::Closed);
+        let output = capture.finish();
+        assert_eq!(output, Output { bytes: b"one [redacted:KEY] t".to_vec(), dropped_bytes: 1 });
+        assert_eq!(live.next().await, None);
+        assert_eq!(late.next().await.unwrap(), output.bytes);
+        assert_eq!(late.next().await, None);
+    }
+
+    #[tokio::test]
+    async fn a_drip_is_gathered_and_a_flood_leaves_others_their_turn() {
+        let (mut drip, mut writer) = capture(10_000, None);
+        let writing = std::thread::spawn(move || {
+            for _ in 0..200 {
+                writer.write_all(b".").unwrap();
+                std::thread::sleep(Duration::from_millis(1));
+            }
+        });
+        let mut live = drip.live();
+        let (event, chunks) = tokio::join!(drip.next(), async {
+            let mut chunks = 0;
+            let mut seen = 0;
+            while seen < 150 {
+                seen += live.next().await.unwrap().len();
+                chunks += 1;
+            }
+            chunks
+        });
+        writing.join().unwrap();
+        assert_eq!(event, CaptureEvent::Closed);
+        assert!(chunks < 60, "{chunks} wake-ups for 150 bytes");
+
+        let (mut flooded, writer) = capture(0, None);
+        let writing = flood(writer, vec![0; 65_536], 1 << 30);
+        assert_eq!(flooded.next().await, CaptureEvent::LimitReached);
+        tokio::select! {
+            biased;
+            event = flooded.next() => panic!("the flood ended first: {event:?}"),
+            () = tokio::time::sleep(Duration::from_millis(1)) => {}
+        }
+        while flooded.next().await != CaptureEvent::Closed {}
+        writing.join().unwrap();
+        assert_eq!(flooded.finish().dropped_bytes, 1 << 30);
+    }
+}

@@ -1,0 +1,330 @@
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use belljar_protocol::{Delivery, Link, Mount};
+
+use super::ask::Facts;
+use super::description::{Accepts, Description, Part, Place, Template};
+use super::elf::Executable;
+use super::root::Root;
+use crate::source::{Code, Source, SourceFile};
+use crate::{Error, Limits};
+
+/// An interpreter of this host, and what of the host it needs to see.
+#[derive(Clone, Debug)]
+pub struct Interpreter {
+    runtime: Arc<Description>,
+    /// On the host.
+    path: PathBuf,
+    /// In the jar.
+    program: String,
+    version: String,
+    mounts: Vec<Mount>,
+    links: Vec<Link>,
+}
+
+/// Everything that a runtime decides about a run. Never holds a secret.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Launch {
+    pub(crate) program: String,
+    pub(crate) argv: Vec<String>,
+    pub(crate) env: Vec<(String, String)>,
+    pub(crate) mounts: Vec<Mount>,
+    pub(crate) links: Vec<Link>,
+    pub(crate) files: Vec<LaunchFile>,
+    pub(crate) exec_scratch: bool,
+    pub(crate) delivery: Delivery,
+}
+
+/// A file to write into the jar before the payload starts.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct LaunchFile {
+    /// Absolute, in the jar.
+    pub(crate) path: String,
+    pub(crate) mode: u32,
+    pub(crate) bytes: Vec<u8>,
+}
+
+/// Where the worker puts the read end of the secrets' pipe.
+const SECRETS_DESCRIPTOR: &str = "3";
+const SEARCHED: &str = "/usr/local/bin:/usr/bin:/bin";
+/// Where a program given by path is shown.
+const PROGRAM: &str = "/program";
+
+impl Interpreter {
+    /// The interpreter's path on the host; empty for a runtime that has none.
+    pub fn program(&self) -> &Path {
+        &self.path
+    }
+
+    /// The version it says it has.
+    pub fn version(&self) -> &str {
+        &self.version
+    }
+
+    /// `host` is the root directory against which the facts are checked.
+    pub(super) fn new(
+        runtime: &Arc<Description>,
+        candidate: &Path,
+        facts: &Facts,
+        host: &Path,
+    ) -> Result<Self, Error> {
+        let path = PathBuf::from(&facts.program);
+        let mut root = Root::new(host);
+        show(&mut root, runtime, Some(facts));
+        let program = root.follow(&path)?;
+        // A shim is of no use inside; the name under which a system knows its interpreter is.
+        if candidate != path && candidate.canonicalize().ok() == path.canonicalize().ok() {
+            root.follow(candidate)?;
+        }
+        let (mounts, links) = root.finish();
+        let version = facts.version.clone();
+        Ok(Self { runtime: Arc::clone(runtime), path, program, version, mounts, links })
+    }
+
+    /// For a runtime whose code is a program of the host.
+    pub(super) fn for_programs(runtime: &Arc<Description>) -> Self {
+        Self {
+            runtime: Arc::clone(runtime),
+            path: PathBuf::new(),
+            program: PROGRAM.to_owned(),
+            version: String::new(),
+            mounts: Vec::new(),
+            links: Vec::new(),
+        }
+    }
+
+    /// Decides how `source` is started.
+    ///
+    /// # Errors
+    /// [`Error::Invalid`] when the source does not fit the runtime or names an impossible file.
+    pub(crate) fn launch(&self, source: &Source, limits: &Limits) -> Result<Launch, Error> {
+        let (mut mounts, mut links) = (self.mounts.clone(), self.links.clone());
+        let (entry, name, mut files) = match (&source.code, self.runtime.accepts) {
+            (Code::Program(path), Accepts::Program) => {
+                let program = Executable::open(path)?;
+                (mounts, links) = program_root(&self.runtime, &program)?;
+                (String::new(), program.name, work_files(&source.files, &[])?)
+            }
+            (Code::Program(path), Accepts::Source) => {
+                return Err(Error::Invalid(format!(
+                    "{} is a program, but runtime {} takes source code; use runtime native",
+                    path.display(),
+                    self.runtime.name
+                )));
+            }
+            (_, Accepts::Program) => {
+                return Err(Error::Invalid(format!(
+                    "runtime {} takes the path of a compiled executable, not source code",
+                    self.runtime.name
+                )));
+            }
+            (code, Accepts::Source) => {
+                let (entry, code) = code_files(&self.runtime, code)?;
+                (format!("/work/{entry}"), entry, work_files(&code, &source.files)?)
+            }
+        };
+        let slots = Slots { program: &self.program, name: &name, entry: &entry, source, limits };
+        let argv = slots.argv(&self.runtime.argv);
+        if argv.iter().any(|argument| argument.contains('\0')) {
+            return Err(Error::Invalid("an argument contains a NUL".to_owned()));
+        }
+        for (path, contents) in &self.runtime.files {
+            let bytes = contents.bytes().map_err(Error::Invalid)?.to_vec();
+            files.push(LaunchFile { path: path.clone(), mode: 0o444, bytes });
+        }
+        Ok(Launch {
+            program: self.program.clone(),
+            argv,
+            env: self.env(&slots)?,
+            mounts,
+            links,
+            files,
+            exec_scratch: self.runtime.exec_scratch,
+            delivery: self.runtime.delivery.into(),
+        })
+    }
+
+    fn env(&self, slots: &Slots) -> Result<Vec<(String, String)>, Error> {
+        let directory = Path::new(&self.program).parent().and_then(Path::to_str).unwrap_or("/");
+        let searched = if directory == "/" || SEARCHED.split(':').any(|known| known == directory) {
+            SEARCHED.to_owned()
+        } else {
+            format!("{directory}:{SEARCHED}")
+        };
+        let mut env: BTreeMap<String, String> = [
+            ("PATH", searched.as_str()),
+            ("HOME", "/work"),
+            ("TMPDIR", "/tmp"),
+            ("LANG", "C.UTF-8"),
+            ("TZ", "UTC"),
+        ]
+        .map(|(name, value)| (name.to_owned(), value.to_owned()))
+        .into();
+        for (name, template) in &self.runtime.env {
+            env.insert(name.clone(), slots.render(template));
+        }
+        for (name, value) in &slots.source.env {
+            let shown = name.escape_debug();
+            if name.is_empty() || name.contains(['=', '\0']) || value.contains('\0') {
+                return Err(Error::Invalid(format!("environment variable {shown:?} cannot exist")));
+            }
+            if name.starts_with("BELLJAR_") {
+                return Err(Error::Invalid(format!(
+                    "environment variable {shown} is belljar's own"
+                )));
+            }
+            let own = env.get(name).filter(|_| self.runtime.joined.contains(name));
+            let value = own.map_or_else(|| value.clone(), |own| format!("{own}:{value}"));
+            env.insert(name.clone(), value);
+        }
+        let by_descriptor = Delivery::from(self.runtime.delivery) == Delivery::Descriptor;
+        if by_descriptor && !slots.source.secrets.is_empty() {
+            env.insert("BELLJAR_SECRETS_FD".to_owned(), SECRETS_DESCRIPTOR.to_owned());
+        }
+        Ok(env.into_iter().collect())
+    }
+}
+
+/// What the placeholders of a template stand for in one run.
+struct Slots<'a> {
+    program: &'a str,
+    name: &'a str,
+    entry: &'a str,
+    source: &'a Source,
+    limits: &'a Limits,
+}
+
+impl Slots<'_> {
+    fn argv(&self, templates: &[Template]) -> Vec<String> {
+        let mut argv = Vec::new();
+        for template in templates {
+            if template.0 == [Part::Args] {
+                argv.extend(self.source.args.iter().cloned());
+            } else {
+                argv.push(self.render(template));
+            }
+        }
+        argv
+    }
+
+    fn render(&self, template: &Template) -> String {
+        let memory = |percent: &u64| self.limits.memory_bytes / 100 * percent;
+        let part = |part: &Part| match part {
+            Part::Text(text) => text.clone(),
+            Part::Program => self.program.to_owned(),
+            Part::Name => self.name.to_owned(),
+            Part::Entry => self.entry.to_owned(),
+            Part::Args => String::new(),
+            // Every thread counts against the limit on processes, and has buffers of its own.
+            Part::Threads => (self.limits.processes / 8).clamp(1, 4).to_string(),
+            Part::MemoryBytes(percent) => memory(percent).to_string(),
+            Part::MemoryMib(percent) => (memory(percent) >> 20).max(1).to_string(),
+        };
+        template.0.iter().map(part).collect()
+    }
+}
+
+fn show(root: &mut Root, runtime: &Description, facts: Option<&Facts>) {
+    let (prefixes, directories) = facts
+        .map(|facts| (facts.prefixes.as_slice(), facts.directories.as_slice()))
+        .unwrap_or_default();
+    let program = facts.map(|facts| Path::new(&facts.program)).unwrap_or(Path::new("/"));
+    for place in &runtime.read_only {
+        match place {
+            Place::Path(path) => root.show(path),
+            Place::Prefix => prefixes.iter().for_each(|path| root.show(path)),
+            Place::Directories => directories.iter().for_each(|path| root.show(path)),
+            Place::Group(paths) => paths.iter().for_each(|path| root.show(path)),
+            Place::Libraries => root.show_libraries(program),
+            // Shown in any case, once it is known what shows it already.
+            Place::Program => {}
+        }
+    }
+}
+
+fn program_root(
+    runtime: &Description,
+    program: &Executable,
+) -> Result<(Vec<Mount>, Vec<Link>), Error> {
+    let mut root = Root::new(Path::new("/"));
+    show(&mut root, runtime, None);
+    if let Some(loader) = &program.loader {
+        root.follow(Path::new(loader))?;
+    }
+    root.mount(&program.path, Path::new(PROGRAM));
+    Ok(root.finish())
+}
+
+/// The code as files below `/work`, and the one to start with.
+fn code_files(runtime: &Description, code: &Code) -> Result<(String, Vec<SourceFile>), Error> {
+    let (entry, files) = match code {
+        Code::Snippet(text) => {
+            let module = runtime.module.as_ref().filter(|module| {
+                let first = first_statement(text);
+                module.starts.iter().any(|start| first.starts_with(start))
+            });
+            let path = module.map_or(&runtime.entry, |module| &module.entry).clone();
+            (path.clone(), vec![SourceFile { path, bytes: text.clone().into_bytes() }])
+        }
+        Code::Files { files, entry } => (entry.clone(), files.clone()),
+        Code::Program(_) => (String::new(), Vec::new()),
+    };
+    let main = files
+        .iter()
+        .find(|file| file.path == entry)
+        .ok_or_else(|| Error::Invalid(format!("entry {entry:?} is not among the source files")))?;
+    if std::str::from_utf8(&main.bytes).is_err() {
+        return Err(Error::Invalid(format!("{entry}: source code is not valid UTF-8")));
+    }
+    if main.bytes.contains(&0) {
+        return Err(Error::Invalid(format!("{entry}: source code contains a NUL")));
+    }
+    Ok((entry, files))
+}
+
+/// The text from its first statement on, for languages with comments as in C.
+fn first_statement(text: &str) -> &str {
+    let mut rest = text.trim_start_matches('\u{feff}').trim_start();
+    loop {
+        let after = if let Some(comment) = rest.strip_prefix("/*") {
+            comment.split_once("*/").map(|(_, after)| after)
+        } else if rest.starts_with("//") || rest.starts_with("#!") {
+            rest.split_once('\n').map(|(_, after)| after)
+        } else {
+            return rest;
+        };
+        rest = after.unwrap_or_default().trim_start();
+    }
+}
+
+fn work_files(code: &[SourceFile], input: &[SourceFile]) -> Result<Vec<LaunchFile>, Error> {
+    let mut paths = BTreeSet::new();
+    let mut files = Vec::with_capacity(code.len() + input.len());
+    for file in code.iter().chain(input) {
+        let path = file.path.as_str();
+        let refuse = |reason: &str| Error::Invalid(format!("file {path:?}: {reason}"));
+        if path.len() > 1024 || path.contains('\0') {
+            return Err(refuse("not a usable path"));
+        }
+        if path
+            .split('/')
+            .any(|part| part.is_empty() || part == "." || part == ".." || part.len() > 255)
+        {
+            return Err(refuse("not a plain relative path"));
+        }
+        if !paths.insert(path) {
+            return Err(refuse("given twice"));
+        }
+        let (path, bytes) = (format!("/work/{path}"), file.bytes.clone());
+        files.push(LaunchFile { path, mode: 0o644, bytes });
+    }
+    for path in &paths {
+        let mut above = Path::new(path).ancestors().skip(1).filter_map(Path::to_str);
+        if let Some(file) = above.find(|above| paths.contains(above)) {
+            return Err(Error::Invalid(format!("file {file:?} is also a directory, of {path:?}")));
+        }
+    }
+    Ok(files)
+}

@@ -1,0 +1,205 @@
+//! What a caller holds: a runtime with limits, ready to run sources.
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use crate::host::Host;
+use crate::plan::Plan;
+use crate::runtime::Interpreter;
+use crate::{Error, Floor, Limits, Outcome, Run, Runtime, Runtimes, Source, spawn};
+
+/// A runtime and the limits of what it runs. Cheap to clone.
+///
+/// ```no_run
+/// # async fn example() -> Result<(), belljar::Error> {
+/// let sandbox = belljar::Sandbox::builder("python").build()?;
+/// let outcome = sandbox.run("print(6 * 7)").await?;
+/// assert_eq!(outcome.stdout.bytes, b"42\n");
+/// # Ok(()) }
+/// ```
+#[derive(Clone, Debug)]
+pub struct Sandbox(Arc<Settings>);
+
+#[derive(Clone, Debug)]
+pub(crate) struct Settings {
+    pub(crate) runtime: String,
+    pub(crate) interpreter: Interpreter,
+    pub(crate) worker: PathBuf,
+    pub(crate) limits: Limits,
+    pub(crate) ceiling: Limits,
+    pub(crate) floor: Floor,
+    pub(crate) read_only: Vec<String>,
+    pub(crate) host: &'static Host,
+}
+
+/// What a [`Sandbox`] is made from.
+#[derive(Clone, Debug)]
+#[must_use]
+pub struct SandboxBuilder {
+    runtime: Choice,
+    program: Option<PathBuf>,
+    worker: Option<PathBuf>,
+    limits: Limits,
+    ceiling: Limits,
+    floor: Floor,
+    read_only: Vec<PathBuf>,
+}
+
+/// A runtime, or the name of a built-in one.
+#[derive(Clone, Debug)]
+pub enum Choice {
+    /// One of [`Runtimes::builtin`].
+    Named(String),
+    /// This one.
+    Runtime(Runtime),
+}
+
+impl Sandbox {
+    /// Begins a sandbox for a runtime, by name or as a value.
+    pub fn builder(runtime: impl Into<Choice>) -> SandboxBuilder {
+        SandboxBuilder {
+            runtime: runtime.into(),
+            program: None,
+            worker: None,
+            limits: Limits::strict(),
+            ceiling: Limits::ceiling(),
+            floor: Floor::STRICT,
+            read_only: Vec::new(),
+        }
+    }
+
+    /// Runs a source to its end. Dropping this future kills the payload.
+    ///
+    /// # Errors
+    /// A request that makes no sense, a layer that cannot be enforced, or our own failure. What the
+    /// payload does is never an error.
+    pub async fn run(&self, source: impl Into<Source>) -> Result<Outcome, Error> {
+        self.start(source).await?.wait().await
+    }
+
+    /// Starts a source, and returns once it runs behind walls that were looked at. Dropping this
+    /// future, or the [`Run`], kills the payload.
+    ///
+    /// # Errors
+    /// As for [`Sandbox::run`].
+    pub async fn start(&self, source: impl Into<Source>) -> Result<Run, Error> {
+        Run::start(Plan::new(&self.0, source.into())?).await
+    }
+
+    /// The same sandbox with other limits.
+    ///
+    /// # Errors
+    /// [`Error::Invalid`] when one of them is zero or above the ceiling.
+    pub fn with_limits(&self, limits: Limits) -> Result<Self, Error> {
+        limits.check(&self.0.ceiling)?;
+        Ok(Self(Arc::new(Settings { limits, ..Settings::clone(&self.0) })))
+    }
+
+    /// The runtime's name.
+    pub fn runtime(&self) -> &str {
+        &self.0.runtime
+    }
+
+    /// The interpreter that was found.
+    pub fn interpreter(&self) -> &Interpreter {
+        &self.0.interpreter
+    }
+}
+
+impl SandboxBuilder {
+    /// Sets the limits; [`Limits::strict`] otherwise.
+    pub fn limits(mut self, limits: Limits) -> Self {
+        self.limits = limits;
+        self
+    }
+
+    /// Sets what limits may not exceed; [`Limits::ceiling`] otherwise.
+    pub fn ceiling(mut self, ceiling: Limits) -> Self {
+        self.ceiling = ceiling;
+        self
+    }
+
+    /// Sets the least protection that a run accepts; [`Floor::STRICT`] otherwise.
+    pub fn floor(mut self, floor: Floor) -> Self {
+        self.floor = floor;
+        self
+    }
+
+    /// Names the interpreter, or the directory of a virtual environment. It is asked about itself
+    /// outside of any jar: never let a payload choose it.
+    pub fn program(mut self, path: impl Into<PathBuf>) -> Self {
+        self.program = Some(path.into());
+        self
+    }
+
+    /// Names the worker binary; the one beside the running executable otherwise.
+    pub fn worker(mut self, path: impl Into<PathBuf>) -> Self {
+        self.worker = Some(path.into());
+        self
+    }
+
+    /// Shows a directory of the host to every run, read-only and under the same path.
+    pub fn read_only(mut self, directory: impl Into<PathBuf>) -> Self {
+        self.read_only.push(directory.into());
+        self
+    }
+
+    /// Finds the interpreter and looks at the host; blocks the first time, and starts nothing but
+    /// the interpreter, to ask it about itself.
+    ///
+    /// # Errors
+    /// [`Error::UnknownRuntime`], [`Error::Invalid`], [`Error::Worker`] when the worker binary is
+    /// not found, or [`Error::Unenforceable`] when the floor is above what this host reaches.
+    pub fn build(self) -> Result<Sandbox, Error> {
+        self.limits.check(&self.ceiling)?;
+        let runtime = match self.runtime {
+            Choice::Named(name) => Runtimes::builtin().get(&name)?.clone(),
+            Choice::Runtime(runtime) => runtime,
+        };
+        let worker = self.worker.map_or_else(|| spawn::shipped("belljar-worker"), Ok)?;
+        let host = Host::get();
+        if host.level() < self.floor {
+            return Err(host.below(self.floor));
+        }
+        Ok(Sandbox(Arc::new(Settings {
+            runtime: runtime.name().to_owned(),
+            interpreter: runtime.resolve(self.program.as_deref())?,
+            worker,
+            limits: self.limits,
+            ceiling: self.ceiling,
+            floor: self.floor,
+            read_only: self.read_only.iter().map(|path| shown(path)).collect::<Result<_, _>>()?,
+            host,
+        })))
+    }
+}
+
+/// # Errors
+/// [`Error::Invalid`] unless `path` is an absolute directory that a jar has no other use for.
+fn shown(path: &Path) -> Result<String, Error> {
+    const TAKEN: [&str; 6] = ["/dev", "/proc", "/work", "/tmp", "/run", "/etc"];
+    let refused = |why| Error::Invalid(format!("cannot show {}: {why}", path.display()));
+    let text = path.to_str().ok_or_else(|| refused("its name is not UTF-8"))?;
+    if !path.is_absolute() || text.split('/').any(|part| matches!(part, "." | "..")) {
+        return Err(refused("its path is not absolute"));
+    }
+    if text == "/" || TAKEN.iter().any(|taken| path.starts_with(taken)) {
+        return Err(refused("the jar has a directory of its own there"));
+    }
+    if !path.is_dir() {
+        return Err(refused("it is not a directory"));
+    }
+    Ok(text.trim_end_matches('/').to_owned())
+}
+
+impl From<&str> for Choice {
+    fn from(name: &str) -> Self {
+        Self::Named(name.to_owned())
+    }
+}
+
+impl From<Runtime> for Choice {
+    fn from(runtime: Runtime) -> Self {
+        Self::Runtime(runtime)
+    }
+}

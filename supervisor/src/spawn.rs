@@ -1,0 +1,60 @@
+//! Starting a worker. The supervisor spawns and never forks: no code of ours runs between.
+
+use std::io;
+use std::os::fd::OwnedFd;
+use std::path::{Path, PathBuf};
+use std::process::Stdio;
+
+use tokio::process::{Child, Command};
+
+use crate::Error;
+use crate::channel::Channel;
+
+/// A worker that has not been told its job.
+#[derive(Debug)]
+pub(crate) struct Worker {
+    /// The warden-to-be. Its death is the death of the jar.
+    pub(crate) child: Child,
+    pub(crate) pid: i32,
+    pub(crate) channel: Channel,
+    /// Standard output and error, until someone reads them.
+    pub(crate) streams: Option<(OwnedFd, OwnedFd)>,
+}
+
+/// Starts a worker with an empty environment and nothing but three descriptors: the control
+/// socket and two pipes. Pipes and not sockets, as nothing can be attached to a pipe.
+pub(crate) fn worker(program: &Path) -> io::Result<Worker> {
+    let (channel, stdin) = Channel::pair()?;
+    let (stdout, stdout_write) = io::pipe()?;
+    let (stderr, stderr_write) = io::pipe()?;
+    let child = Command::new(program)
+        .env_clear()
+        .current_dir("/")
+        .stdin(Stdio::from(stdin))
+        .stdout(stdout_write)
+        .stderr(stderr_write)
+        .kill_on_drop(true)
+        .spawn()?;
+    let pid = child.id().and_then(|pid| i32::try_from(pid).ok());
+    let pid = pid.ok_or_else(|| io::Error::other("the worker has no process id"))?;
+    Ok(Worker { child, pid, channel, streams: Some((stdout.into(), stderr.into())) })
+}
+
+/// A program that ships with belljar: beside the running executable, where cargo leaves those of
+/// a test, or where a package puts helpers.
+///
+/// # Errors
+/// [`Error::Worker`] naming the places looked at.
+pub(crate) fn shipped(name: &str) -> Result<PathBuf, Error> {
+    let here = std::env::current_exe()
+        .map_err(|error| Error::Internal("the running executable is unknown".into(), error))?;
+    let beside = here.parent().unwrap_or(Path::new("/"));
+    let above = beside.parent().unwrap_or(Path::new("/"));
+    let places = [beside.join(name), above.join(name), above.join("libexec/belljar").join(name)];
+    let found = places.iter().find(|place| place.is_file());
+    found.cloned().ok_or_else(|| {
+        let [one, two, three] = places.map(|place| place.display().to_string());
+        let what = format!("{name} is not at {one}, {two} or {three}; build or install it");
+        Error::Worker(what, io::ErrorKind::NotFound.into())
+    })
+}

@@ -1,0 +1,293 @@
+//! What a tree of processes uses and how it ends where no cgroup counts it: proc(5), sampled.
+
+mod processes;
+
+use std::collections::HashMap;
+use std::thread;
+use std::time::{Duration, Instant};
+
+use nix::errno::Errno;
+use nix::sys::signal::{Signal, kill};
+use nix::unistd::Pid;
+
+pub(crate) use self::processes::born;
+use self::processes::{Stat, Walk};
+use crate::cgroup::Counters;
+
+/// `USER_HZ`: 100 on every architecture that Rust and belljar share (time(7)).
+const TICKS_PER_SECOND: u64 = 100;
+const KILL_WITHIN: Duration = Duration::from_millis(500);
+
+/// The tree below the init of a jar.
+///
+/// What lives and dies between two samples is seen only as far as its parent waited for it, and
+/// memory that no process maps is not seen at all.
+#[derive(Debug)]
+pub(crate) struct Tree {
+    init: i32,
+    /// Tells init from a later process of the same number.
+    born: Option<u64>,
+    memory_limit_bytes: u64,
+    page_bytes: u64,
+    walk: Walk,
+    ledger: Ledger,
+    counters: Counters,
+    /// Resident bytes at which the share was last measured for the sake of the peak.
+    measured_at_bytes: u64,
+    is_share_hidden: bool,
+}
+
+/// Processor time of a changing set of processes, never falling.
+#[derive(Debug, Default)]
+struct Ledger {
+    /// Own time of the living, by process id and time of birth.
+    living: HashMap<(i32, u64), u64>,
+    gone_ticks: u64,
+    ticks: u64,
+}
+
+impl Tree {
+    /// `init` is the host's id of pid 1 of the jar.
+    pub(crate) fn new(init: i32, memory_limit_bytes: u64) -> Self {
+        Self {
+            init,
+            born: born(init),
+            memory_limit_bytes,
+            page_bytes: processes::page_bytes(),
+            walk: Walk::find(),
+            ledger: Ledger::default(),
+            counters: Counters::default(),
+            measured_at_bytes: 0,
+            is_share_hidden: false,
+        }
+    }
+
+    /// What the tree used so far. Processes exclude init; nothing is counted of a dead tree but
+    /// what earlier samples saw.
+    pub(crate) fn sample(&mut self) -> Counters {
+        let members = self.members();
+        let ticks = self.ledger.enter(&members);
+        // In this order: whole seconds fit, and 10 ms is the unit.
+        self.counters.cpu = Duration::from_millis(ticks * (1000 / TICKS_PER_SECOND));
+        let threads: u64 = members.iter().map(|stat| stat.threads).sum();
+        self.counters.processes = threads.saturating_sub(1);
+        self.counters.processes_peak = self.counters.processes_peak.max(self.counters.processes);
+        self.weigh(&members);
+        self.counters
+    }
+
+    /// What is imprecise about the memory of this tree, if anything.
+    pub(crate) fn note(&self) -> Option<&'static str> {
+        self.is_share_hidden.then_some(
+            "memory is the sum of resident sets, shared pages counted repeatedly: smaps is unreadable",
+        )
+    }
+
+    /// Kills the tree. With init as pid 1 of its namespace the kernel does, atomically; otherwise
+    /// everything is stopped until nothing new appears, which also starves a fork bomb of free
+    /// process numbers, and then killed.
+    pub(crate) fn kill(&self) {
+        if self.born.is_none() || born(self.init) != self.born {
+            return;
+        }
+        if !processes::is_first_of_namespace(self.init) {
+            self.stop_and_kill_below();
+        }
+        signal(self.init, Signal::SIGKILL);
+    }
+
+    fn stop_and_kill_below(&self) {
+        let started = Instant::now();
+        let mut stopped = HashMap::new();
+        loop {
+            let members = self.walk.below(self.init);
+            let mut is_news = false;
+            for stat in members.iter().filter(|stat| stat.pid != self.init) {
+                if stopped.insert(stat.pid, stat.born) != Some(stat.born) {
+                    is_news = true;
+                    signal(stat.pid, Signal::SIGSTOP);
+                }
+            }
+            if !is_news || started.elapsed() > KILL_WITHIN {
+                break;
+            }
+        }
+        while started.elapsed() < 2 * KILL_WITHIN {
+            let members = self.walk.below(self.init);
+            let living = members.iter().filter(|stat| stat.pid != self.init && stat.is_alive());
+            if living.map(|stat| signal(stat.pid, Signal::SIGKILL)).count() == 0 {
+                break;
+            }
+            thread::sleep(Duration::from_millis(1));
+        }
+    }
+
+    fn members(&self) -> Vec<Stat> {
+        if self.born.is_none() || born(self.init) != self.born {
+            return Vec::new();
+        }
+        let mut members = self.walk.below(self.init);
+        // A child given to a new parent during the walk may be missed by it.
+        let seen: HashMap<i32, u64> = members.iter().map(|stat| (stat.pid, stat.born)).collect();
+        for (pid, born) in self.ledger.living.keys() {
+            if seen.get(pid) != Some(born)
+                && let Some(stat) = Stat::read(*pid).filter(|stat| stat.born == *born)
+            {
+                members.push(stat);
+            }
+        }
+        members
+    }
+
+    /// Reads the proportional share, which costs a walk through page tables, only when memory is
+    /// near its limit or may be at a new peak: resident sets are never less.
+    fn weigh(&mut self, members: &[Stat]) {
+        let resident: u64 = members.iter().map(|stat| stat.resident_pages * self.page_bytes).sum();
+        let has_grown = resident > self.measured_at_bytes + self.measured_at_bytes / 8;
+        if !has_grown && resident < self.memory_limit_bytes / 2 {
+            self.counters.memory_bytes = resident;
+            return;
+        }
+        let mut share = 0;
+        for stat in members.iter().filter(|stat| stat.resident_pages > 0) {
+            share += processes::share_bytes(stat.pid).unwrap_or_else(|is_hidden| {
+                self.is_share_hidden |= is_hidden;
+                stat.resident_pages * self.page_bytes
+            });
+        }
+        self.measured_at_bytes = self.measured_at_bytes.max(resident);
+        self.counters.memory_bytes = share;
+        self.counters.memory_peak_bytes = self.counters.memory_peak_bytes.max(share);
+    }
+}
+
+impl Ledger {
+    /// Two sums, each at most the truth, and the larger of them. What parents waited for misses
+    /// the children of a parent that ignores SIGCHLD; own times miss who lived between samples.
+    fn enter(&mut self, members: &[Stat]) -> u64 {
+        let now: HashMap<(i32, u64), u64> =
+            members.iter().map(|stat| ((stat.pid, stat.born), stat.own_ticks)).collect();
+        let gone = self.living.iter().filter(|(process, _)| !now.contains_key(process));
+        self.gone_ticks += gone.map(|(_, ticks)| ticks).sum::<u64>();
+        let own: u64 = now.values().sum();
+        let waited_for: u64 = members.iter().map(|stat| stat.reaped_ticks).sum();
+        self.living = now;
+        self.ticks = self.ticks.max(own + self.gone_ticks).max(own + waited_for);
+        self.ticks
+    }
+}
+
+fn signal(pid: i32, signal: Signal) {
+    match kill(Pid::from_raw(pid), signal) {
+        // It may be gone by itself, and then there is nothing to do.
+        Ok(()) | Err(Errno::ESRCH) => {}
+        Err(errno) => tracing::warn!(pid, %signal, %errno, "a process of a jar took no signal"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::process::{Child, Command, Stdio};
+
+    use super::*;
+
+    const MIB: u64 = 1024 * 1024;
+
+    fn shell(script: &str) -> Child {
+        Command::new("sh").args(["-c", script]).stdin(Stdio::null()).spawn().unwrap()
+    }
+
+    fn eventually(mut is_true: impl FnMut() -> bool) {
+        let started = Instant::now();
+        while !is_true() {
+            assert!(started.elapsed() < Duration::from_secs(10), "it never happened");
+            thread::sleep(Duration::from_millis(2));
+        }
+    }
+
+    fn stat(pid: i32, own_ticks: u64, reaped_ticks: u64) -> Stat {
+        Stat { own_ticks, reaped_ticks, ..Stat::born_at(pid, 7) }
+    }
+
+    #[test]
+    fn processor_time_of_the_dead_is_kept_whether_or_not_it_was_waited_for() {
+        let mut ignored = Ledger::default();
+        assert_eq!(ignored.enter(&[stat(1, 1, 0), stat(2, 40, 0)]), 41);
+        assert_eq!(ignored.enter(&[stat(1, 1, 0), stat(3, 30, 0)]), 71);
+        assert_eq!(ignored.enter(&[stat(1, 1, 0)]), 71);
+
+        let mut waited = Ledger::default();
+        assert_eq!(waited.enter(&[stat(1, 1, 0), stat(2, 40, 0)]), 41);
+        assert_eq!(waited.enter(&[stat(1, 1, 45)]), 46);
+        assert_eq!(waited.enter(&[]), 46);
+    }
+
+    #[test]
+    fn a_reused_process_id_starts_from_nothing() {
+        let mut ledger = Ledger::default();
+        assert_eq!(ledger.enter(&[stat(2, 40, 0)]), 40);
+        let later = Stat { own_ticks: 5, ..Stat::born_at(2, 8) };
+        assert_eq!(ledger.enter(&[later]), 45);
+    }
+
+    #[test]
+    fn a_sample_counts_the_whole_tree_and_its_time() {
+        let mut root = shell("sleep 60 & sh -c 'while :; do :; done' & wait");
+        let mut tree = Tree::new(root.id().cast_signed(), 256 * MIB);
+        eventually(|| {
+            let sample = tree.sample();
+            sample.processes == 2 && sample.cpu >= Duration::from_millis(50)
+        });
+        let sample = tree.sample();
+        assert!(sample.memory_peak_bytes > 100 * 1024, "{sample:?}");
+        assert!(sample.memory_peak_bytes < 32 * MIB, "{sample:?}");
+        tree.kill();
+        root.wait().unwrap();
+        let after = tree.sample();
+        assert!(after.cpu >= sample.cpu && after.processes == 0, "{after:?}");
+        assert_eq!(after.processes_peak, 2);
+    }
+
+    #[test]
+    fn memory_near_the_limit_is_measured_by_share() {
+        // Forked shells share nearly all of their pages, so the sum of resident sets exceeds it.
+        let mut root = shell("for i in 1 2 3 4 5 6; do (sleep 60; :) & done; wait");
+        let mut tree = Tree::new(root.id().cast_signed(), MIB);
+        eventually(|| tree.sample().processes >= 12);
+        let share = tree.sample().memory_bytes;
+        let members = tree.members();
+        let resident: u64 = members.iter().map(|stat| stat.resident_pages * tree.page_bytes).sum();
+        assert!(share > 0 && share < resident, "{share} of {resident}");
+        tree.kill();
+        root.wait().unwrap();
+    }
+
+    #[test]
+    fn a_killed_tree_leaves_nobody() {
+        let mut root = shell("(sleep 60 & sleep 60 & wait) & setsid sh -c 'sleep 60; :' & wait");
+        let init = root.id().cast_signed();
+        let mut tree = Tree::new(init, 256 * MIB);
+        eventually(|| tree.sample().processes >= 5);
+        let members = tree.members();
+        tree.kill();
+        root.wait().unwrap();
+        eventually(|| {
+            let same = |stat: &&Stat| Stat::read(stat.pid).is_some_and(|now| now.born == stat.born);
+            members.iter().filter(same).count() == 0
+        });
+    }
+
+    #[test]
+    fn a_tree_that_is_gone_is_not_mistaken_for_another() {
+        let mut root = shell(":");
+        let tree_before = Tree::new(root.id().cast_signed(), MIB);
+        root.wait().unwrap();
+        let mut other = shell("sleep 60");
+        let mut tree = Tree { init: other.id().cast_signed(), ..tree_before };
+        tree.kill();
+        assert_eq!(tree.sample(), Counters::default());
+        assert!(other.try_wait().unwrap().is_none());
+        other.kill().unwrap();
+        other.wait().unwrap();
+    }
+}

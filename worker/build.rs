@@ -1,0 +1,237 @@
+//! Compiles the tables of system calls into one BPF program per profile.
+//!
+//! What a program begins with and how it judges arguments is seccompiler's work. What lies between
+//! is done here: seccompiler compares system calls one after the other and knows two verdicts per
+//! program, where a worker wants a binary search, and one program for all its verdicts.
+
+#[path = "src/layers/seccomp/conditions.rs"]
+#[expect(clippy::wildcard_imports, reason = "the names of the man pages")]
+mod conditions;
+#[path = "src/layers/seccomp/table.rs"]
+#[expect(clippy::wildcard_imports, reason = "the names of the man pages")]
+mod table;
+
+use std::collections::BTreeMap;
+use std::error::Error;
+use std::fmt::Write as _;
+use std::path::PathBuf;
+use std::{env, fs};
+
+use conditions::{CONDITIONS, Condition, TELLING, WHOLE};
+use nix::libc;
+use seccompiler::{
+    BpfProgram, SeccompAction, SeccompCmpArgLen, SeccompCmpOp, SeccompCondition, SeccompFilter,
+    SeccompRule, TargetArch, sock_filter,
+};
+use table::{DEFAULT, GROUPS, PROFILES, Profile, Verdict};
+
+type Result<T> = std::result::Result<T, Box<dyn Error>>;
+
+/// Loads the architecture, compares it, kills, loads the number of the call.
+const PROLOGUE: usize = 4;
+
+/// What the code of a call is made of.
+#[derive(Clone, Copy)]
+enum Rule {
+    Always(Verdict),
+    Judged(Condition),
+}
+
+fn main() -> Result<()> {
+    println!("cargo::rerun-if-changed=build.rs");
+    println!("cargo::rerun-if-changed=src/layers/seccomp");
+    // The numbers in the tables are those of the machine that runs this.
+    if env::var("CARGO_CFG_TARGET_ARCH")? != env::consts::ARCH {
+        return Err("belljar-worker must be built on the architecture it runs on".into());
+    }
+    let mut text = String::new();
+    let mut denied = BTreeMap::new();
+    for profile in PROFILES {
+        let rules = rules(profile)?;
+        write_program(&mut text, profile.name, &program(&rules)?)?;
+        note_denials(&rules, &mut denied)?;
+    }
+    write_denials(&mut text, &denied)?;
+    let path = PathBuf::from(env::var("OUT_DIR")?).join("programs.rs");
+    Ok(fs::write(path, text)?)
+}
+
+fn rules(profile: &Profile) -> Result<BTreeMap<u32, Rule>> {
+    let mut rules = BTreeMap::new();
+    let mut add = |call: libc::c_long, rule| match rules.insert(u32::try_from(call)?, rule) {
+        None => Ok(()),
+        Some(_) => Err(Box::<dyn Error>::from(format!("call {call} stands in the tables twice"))),
+    };
+    let reasons = GROUPS.iter().flat_map(|(_, rows)| *rows).map(|(_, reason)| reason);
+    if reasons.chain(CONDITIONS.iter().map(|condition| &condition.reason)).any(|it| it.is_empty()) {
+        return Err("a verdict without a reason".into());
+    }
+    for (verdict, rows) in GROUPS {
+        for call in rows.iter().flat_map(|(calls, _)| *calls) {
+            add(*call, Rule::Always(*verdict))?;
+        }
+    }
+    for condition in CONDITIONS {
+        for call in condition.calls {
+            add(*call, Rule::Judged(*condition))?;
+        }
+    }
+    for (call, verdict) in profile.instead {
+        rules.insert(u32::try_from(*call)?, Rule::Always(*verdict));
+    }
+    Ok(rules)
+}
+
+fn program(rules: &BTreeMap<u32, Rule>) -> Result<BpfProgram> {
+    // Each range begins where the one before it ends; the last one has no end.
+    let mut ranges = vec![(0, vec![end(DEFAULT)])];
+    let mut begin = |number, code: BpfProgram| {
+        ranges.pop_if(|(start, _)| *start == number);
+        if ranges.last().is_none_or(|(_, last)| *last != code) {
+            ranges.push((number, code));
+        }
+    };
+    for (number, rule) in rules {
+        begin(*number, code(*number, *rule)?);
+        begin(*number + 1, vec![end(DEFAULT)]);
+    }
+    let mut program = frame(0, Vec::new())?.drain(..PROLOGUE).collect::<Vec<_>>();
+    program.extend(search(&ranges)?);
+    match program.len() {
+        0..4096 => Ok(program),
+        length => Err(format!("{length} instructions are more than the kernel takes").into()),
+    }
+}
+
+/// A balanced binary search for the range that holds the number of the call.
+fn search(ranges: &[(u32, BpfProgram)]) -> Result<BpfProgram> {
+    if let [(_, code)] = ranges {
+        return Ok(code.clone());
+    }
+    let (low, high) = ranges.split_at(ranges.len() / 2);
+    let start = high.first().ok_or("a search among no ranges")?.0;
+    let (low, high) = (search(low)?, search(high)?);
+    // A conditional jump reaches 255 instructions; an unconditional one any.
+    let mut code = match u8::try_from(low.len()) {
+        Ok(over) => vec![step(libc::BPF_JMP | libc::BPF_JGE | libc::BPF_K, over, 0, start)?],
+        Err(_) => vec![
+            step(libc::BPF_JMP | libc::BPF_JGE | libc::BPF_K, 0, 1, start)?,
+            step(libc::BPF_JMP | libc::BPF_JA, 0, 0, u32::try_from(low.len())?)?,
+        ],
+    };
+    code.extend(low);
+    code.extend(high);
+    Ok(code)
+}
+
+fn code(number: u32, rule: Rule) -> Result<BpfProgram> {
+    let condition = match rule {
+        Rule::Always(verdict) => return Ok(vec![end(verdict)]),
+        Rule::Judged(condition) => condition,
+    };
+    let mut code = BpfProgram::new();
+    for (values, verdict) in condition.cases {
+        let compare = match condition.mask {
+            WHOLE => SeccompCmpOp::Eq,
+            mask => SeccompCmpOp::MaskedEq(u64::from(mask.cast_unsigned())),
+        };
+        let rules = values
+            .iter()
+            .map(|value| {
+                SeccompRule::new(vec![SeccompCondition::new(
+                    condition.argument,
+                    SeccompCmpArgLen::Dword,
+                    compare.clone(),
+                    u64::from(value.cast_unsigned()),
+                )?])
+            })
+            .collect::<std::result::Result<Vec<_>, _>>()?;
+        code.extend(body(number, rules, *verdict)?);
+    }
+    code.push(end(condition.otherwise));
+    Ok(code)
+}
+
+/// What seccompiler makes of the rules of one call, without what surrounds it: whoever matches no
+/// rule falls out at the end.
+fn body(number: u32, rules: Vec<SeccompRule>, verdict: Verdict) -> Result<BpfProgram> {
+    let program = frame(number, rules)?;
+    let compare = step(libc::BPF_JMP | libc::BPF_JEQ | libc::BPF_K, 0, 1, number)?;
+    let mismatch = end(Verdict::Kill);
+    let Some(([.., first], [body @ .., last, default])) = program.split_at_checked(PROLOGUE + 1)
+    else {
+        return Err("seccompiler returned a program without rules".into());
+    };
+    if *first != compare || *last != mismatch || *default != mismatch || body.contains(&mismatch) {
+        return Err("seccompiler frames the rules of a call in another way than it did".into());
+    }
+    let allow = end(Verdict::Allow);
+    let ended = |step: &sock_filter| if *step == allow { end(verdict) } else { step.clone() };
+    Ok(body.iter().map(ended).collect())
+}
+
+fn frame(number: u32, rules: Vec<SeccompRule>) -> Result<BpfProgram> {
+    let filter = SeccompFilter::new(
+        BTreeMap::from([(i64::from(number), rules)]),
+        SeccompAction::KillProcess,
+        SeccompAction::Allow,
+        TargetArch::try_from(env::consts::ARCH)?,
+    )?;
+    Ok(filter.try_into()?)
+}
+
+fn end(verdict: Verdict) -> sock_filter {
+    let value = match verdict {
+        Verdict::Allow => libc::SECCOMP_RET_ALLOW,
+        Verdict::Quiet(errno) => libc::SECCOMP_RET_ERRNO | errno.cast_unsigned(),
+        Verdict::Denial(_) => libc::SECCOMP_RET_USER_NOTIF,
+        Verdict::Kill => libc::SECCOMP_RET_KILL_PROCESS,
+    };
+    // BPF_RET | BPF_K
+    sock_filter { code: 6, jt: 0, jf: 0, k: value }
+}
+
+fn step(code: u32, jt: u8, jf: u8, k: u32) -> Result<sock_filter> {
+    Ok(sock_filter { code: u16::try_from(code)?, jt, jf, k })
+}
+
+/// The errno of every call with a denial, and the arguments that tell its denials apart.
+fn note_denials(rules: &BTreeMap<u32, Rule>, denied: &mut BTreeMap<u32, (i32, u8)>) -> Result<()> {
+    for (number, rule) in rules {
+        let (Rule::Always(verdict) | Rule::Judged(Condition { otherwise: verdict, .. })) = rule;
+        let Verdict::Denial(errno) = *verdict else { continue };
+        let told = TELLING
+            .iter()
+            .filter(|(calls, _)| calls.contains(&libc::c_long::from(*number)))
+            .flat_map(|(_, arguments)| *arguments)
+            .fold(0, |told, argument| told | 1 << argument);
+        let judged = if let Rule::Judged(condition) = rule { 1 << condition.argument } else { 0 };
+        // The listener learns the call but not the verdict, so there is one errno per call.
+        let (first, telling) = denied.entry(*number).or_insert((errno, 0));
+        if *first != errno {
+            return Err(format!("call {number} is denied with two errnos").into());
+        }
+        *telling |= told | judged;
+    }
+    Ok(())
+}
+
+fn write_program(text: &mut String, name: &str, program: &[sock_filter]) -> Result<()> {
+    writeln!(text, "static {name}: [sock_filter; {}] = [", program.len())?;
+    for sock_filter { code, jt, jf, k } in program {
+        let (high, low) = (k >> 16, k & 0xffff);
+        writeln!(
+            text,
+            "    sock_filter {{ code: {code}, jt: {jt}, jf: {jf}, k: 0x{high:04x}_{low:04x} }},"
+        )?;
+    }
+    Ok(writeln!(text, "];")?)
+}
+
+fn write_denials(text: &mut String, denied: &BTreeMap<u32, (i32, u8)>) -> Result<()> {
+    writeln!(text, "static DENIED: [Denied; {}] = [", denied.len())?;
+    for (call, (errno, telling)) in denied {
+        writeln!(text, "    Denied {{ call: {call}, errno: {errno}, telling: {telling} }},")?;
+    }
+    Ok(writeln!(text, "];")?)
+}

@@ -1,0 +1,32 @@
+//! The only unsafe code of this program.
+
+use std::{
+    env,
+    fs::File,
+    os::fd::{FromRawFd, OwnedFd, RawFd},
+};
+
+use rquickjs::TypedArray;
+
+/// Takes over the descriptor whose number stands in the environment variable `name`, and removes
+/// the variable: the number means nothing once the descriptor is read and closed.
+#[expect(unsafe_code, reason = "a number in the environment is all that is handed over")]
+pub(crate) fn take_descriptor(name: &str) -> Result<Option<File>, String> {
+    let Some(value) = env::var_os(name) else { return Ok(None) };
+    let number: Option<RawFd> = value.to_str().and_then(|text| text.parse().ok());
+    let number = number
+        .filter(|number| *number > 2)
+        .ok_or_else(|| format!("{name} is not the number of a descriptor: {}", value.display()))?;
+    // SAFETY: called before anything else, by the only thread: nobody reads the environment now.
+    unsafe { env::remove_var(name) };
+    // SAFETY: whoever set the variable gave this descriptor away, and nothing was opened before.
+    let descriptor = unsafe { OwnedFd::from_raw_fd(number) };
+    Ok(Some(File::from(descriptor)))
+}
+
+/// A copy of the bytes behind a `Uint8Array`; a detached one is empty, as it is to a script.
+#[expect(unsafe_code, reason = "the engine shares its memory by pointer only")]
+pub(crate) fn copy_bytes(array: &TypedArray<'_, u8>) -> Vec<u8> {
+    // SAFETY: copied at once; no script runs while the slice is alive.
+    unsafe { array.as_bytes() }.unwrap_or_default().to_vec()
+}

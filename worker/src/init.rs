@@ -1,0 +1,101 @@
+//! Process 1 of the jar: reaps, reports how the payload ended, and takes everything with it.
+
+use std::fs::File;
+use std::os::fd::AsFd;
+use std::process;
+
+use belljar_protocol::{Ending, Report, Spent};
+use nix::errno::Errno;
+use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
+use nix::sys::prctl;
+use nix::sys::signal::{SigSet, Signal, kill};
+use nix::sys::signalfd::{SfdFlags, SignalFd};
+use nix::sys::wait::{WaitPidFlag, WaitStatus, waitpid};
+use nix::unistd::Pid;
+
+use crate::FAILED;
+use crate::control::{self, Control};
+use crate::stopwatch::best_effort;
+use crate::sys;
+
+/// Waits for the payload to end or for the supervisor to want it to, then kills what is left,
+/// reaps it, so that its processor time is counted, and reports.
+#[expect(clippy::exit, reason = "process 1 ends here, and the kernel ends its namespace with it")]
+pub(crate) fn reap_until_ended(payload: Pid, executed: &File, control: &Control) -> ! {
+    let ending = watch(payload, executed, control);
+    // Everything but process 1 itself; a stopped process dies of it like any other.
+    best_effort(kill(Pid::from_raw(-1), Signal::SIGKILL));
+    let ending = reap_all(payload, ending);
+    let (cpu_micros, largest_resident_bytes) = sys::children_usage();
+    if let Some(ending) = ending {
+        let report = Report::Ended(ending, Spent { cpu_micros, largest_resident_bytes });
+        best_effort(control.send(&report));
+    }
+    process::exit(FAILED.into())
+}
+
+/// How the payload ended, or nothing when the supervisor asked first.
+fn watch(payload: Pid, executed: &File, control: &Control) -> Option<Ending> {
+    // Not dumpable: its memory and descriptors are out of the payload's reach, whose id it shares.
+    best_effort(prctl::set_dumpable(false));
+    let mut child_ended = SigSet::empty();
+    child_ended.add(Signal::SIGCHLD);
+    best_effort(child_ended.thread_block());
+    let signals = SignalFd::with_flags(&child_ended, SfdFlags::SFD_CLOEXEC).ok()?;
+    sys::close_streams();
+    // Until the payload executes, the next order on the socket is meant for it.
+    control::await_close(executed);
+    loop {
+        if let Some(ending) = reap_ready(payload) {
+            return Some(ending);
+        }
+        let mut events = [
+            PollFd::new(signals.as_fd(), PollFlags::POLLIN),
+            PollFd::new(control.as_fd().as_fd(), PollFlags::POLLIN),
+        ];
+        match poll(&mut events, PollTimeout::NONE) {
+            Ok(_) | Err(Errno::EINTR) => {}
+            Err(_) => return None,
+        }
+        let [child, order] = events.map(|event| event.any().unwrap_or(true));
+        if child {
+            best_effort(signals.read_signal());
+        } else if order && control.wants_end() {
+            return None;
+        }
+    }
+}
+
+/// Reaps what has ended, orphans included; the payload's ending if it is among them.
+fn reap_ready(payload: Pid) -> Option<Ending> {
+    loop {
+        match waitpid(None, Some(WaitPidFlag::WNOHANG)) {
+            Ok(WaitStatus::StillAlive) | Err(_) => return None,
+            Ok(status) if status.pid() == Some(payload) => {
+                if let Some(ending) = ending_of(status) {
+                    return Some(ending);
+                }
+            }
+            Ok(_) => {}
+        }
+    }
+}
+
+fn reap_all(payload: Pid, mut ending: Option<Ending>) -> Option<Ending> {
+    loop {
+        match waitpid(None, None) {
+            Err(Errno::EINTR) => {}
+            Err(_) => return ending,
+            Ok(status) if status.pid() == Some(payload) => ending = ending_of(status).or(ending),
+            Ok(_) => {}
+        }
+    }
+}
+
+fn ending_of(status: WaitStatus) -> Option<Ending> {
+    match status {
+        WaitStatus::Exited(_, code) => Some(Ending::Exited(code)),
+        WaitStatus::Signaled(_, signal, _) => Some(Ending::Signalled(signal as i32)),
+        _ => None,
+    }
+}

@@ -1,0 +1,39 @@
+//! Holds against: descriptors leaked into the jar, the most common real escape
+//! (runc CVE-2024-21626).
+
+use std::io;
+use std::os::fd::AsFd;
+
+use nix::fcntl::{FcntlArg, fcntl};
+use nix::libc;
+use nix::sys::socket::{SockType, getsockopt, sockopt};
+
+use crate::control::Control;
+use crate::stopwatch::{Step, doing};
+use crate::sys;
+
+const FIRST_BEYOND_STREAMS: u32 = 3;
+/// Above everything that a program expects at a fixed number.
+const CONTROL_FD: i32 = 10;
+
+/// Closes whatever was inherited beyond the three streams, and takes the control socket away from
+/// standard input.
+///
+/// # Errors
+/// When standard input is no socket: somebody started this by hand, and nothing is to be said.
+pub(crate) fn close_all_but_control() -> io::Result<Control> {
+    sys::close_from(FIRST_BEYOND_STREAMS, 0)?;
+    let stdin = sys::take_stdin();
+    if getsockopt(&stdin, sockopt::SockType)? != SockType::SeqPacket {
+        return Err(io::ErrorKind::InvalidInput.into());
+    }
+    let control = fcntl(stdin.as_fd(), FcntlArg::F_DUPFD_CLOEXEC(CONTROL_FD))?;
+    Ok(Control::new(sys::adopt(control)))
+}
+
+/// Marks everything that is open beyond the streams close-on-exec: a net under the flag that each
+/// descriptor is opened with.
+pub(crate) fn nothing_else_is_open() -> Step {
+    sys::close_from(FIRST_BEYOND_STREAMS, libc::CLOSE_RANGE_CLOEXEC)
+        .map_err(doing("mark descriptors close-on-exec"))
+}

@@ -1,0 +1,81 @@
+//! Holds against: writing, executing or connecting where a mount, a permission bit or a socket
+//! filter has a hole. A supplement: it does not cover stat, chmod, or files that are already open.
+
+use belljar_protocol::Job;
+use landlock::{
+    ABI, Access, AccessFs, AccessNet, BitFlags, CompatLevel, Compatible, PathBeneath, PathFd,
+    Ruleset, RulesetAttr, RulesetCreated, RulesetCreatedAttr, RulesetStatus, Scope,
+};
+
+use crate::layers::rootfs::WRITABLE;
+use crate::stopwatch::{Failure, Step};
+use crate::sys;
+
+/// The newest ABI that the rules below were written for.
+const NEWEST: i32 = 7;
+
+/// Gives up every right that the running kernel knows, but for the few granted here. Returns the
+/// ABI that was enforced in full.
+pub(crate) fn restrict(job: &Job) -> Step<u32> {
+    let newest = sys::landlock_abi().min(NEWEST);
+    let abi = ABI::from(newest);
+    if abi == ABI::Unsupported {
+        return Err(Failure::because("make a ruleset", "this kernel has no Landlock"));
+    }
+    let ruleset =
+        declare(abi).map_err(|error| Failure::because("make a ruleset", error.to_string()))?;
+    let status = grant(ruleset, job, abi)
+        .and_then(|ruleset| Ok(ruleset.restrict_self()?))
+        .map_err(|error| Failure::because("restrict itself", error.to_string()))?;
+    match status.ruleset {
+        RulesetStatus::FullyEnforced => Ok(newest.cast_unsigned()),
+        other => Err(Failure::because("restrict itself", format!("only {other:?}"))),
+    }
+}
+
+fn declare(abi: ABI) -> Result<RulesetCreated, landlock::RulesetError> {
+    let mut ruleset = Ruleset::default().set_compatibility(CompatLevel::HardRequirement);
+    ruleset = ruleset.handle_access(AccessFs::from_all(abi))?;
+    if !AccessNet::from_all(abi).is_empty() {
+        ruleset = ruleset.handle_access(AccessNet::from_all(abi))?;
+    }
+    if !Scope::from_all(abi).is_empty() {
+        ruleset = ruleset.scope(Scope::from_all(abi))?;
+    }
+    ruleset.create()
+}
+
+/// The whole root may be read, as it holds only what the job named; what was bound may be
+/// executed, the scratch space written.
+fn grant(
+    mut ruleset: RulesetCreated,
+    job: &Job,
+    abi: ABI,
+) -> Result<RulesetCreated, Box<dyn std::error::Error>> {
+    let read = AccessFs::ReadFile | AccessFs::ReadDir;
+    ruleset = allow(ruleset, "/", read)?;
+    for target in job.mounts.iter().map(|mount| mount.target.as_str()) {
+        ruleset = allow(ruleset, target, read | AccessFs::Execute)?;
+    }
+    let no_nodes = AccessFs::MakeChar | AccessFs::MakeBlock;
+    let write = AccessFs::from_write(abi) & !no_nodes & !AccessFs::IoctlDev;
+    let execute =
+        if job.scratch.exec { AccessFs::Execute.into() } else { BitFlags::<AccessFs>::empty() };
+    for place in WRITABLE {
+        ruleset = allow(ruleset, place, read | write | execute)?;
+    }
+    allow(ruleset, "/dev/null", AccessFs::ReadFile | AccessFs::WriteFile)
+}
+
+fn allow(
+    ruleset: RulesetCreated,
+    path: &str,
+    rights: BitFlags<AccessFs>,
+) -> Result<RulesetCreated, Box<dyn std::error::Error>> {
+    let place = PathFd::new(path)?;
+    let is_directory = std::fs::metadata(path)?.is_dir();
+    // The rights of directories mean nothing for a file, and are refused for one.
+    let rights =
+        if is_directory { rights } else { rights & AccessFs::from_file(ABI::from(NEWEST)) };
+    Ok(ruleset.add_rule(PathBeneath::new(place, rights))?)
+}

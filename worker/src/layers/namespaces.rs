@@ -1,0 +1,128 @@
+//! Holds against: seeing, signalling, mounting over or talking to anything of the host; and, as
+//! every id in the jar maps to one unprivileged id, against the host's own file permissions.
+
+use std::fs;
+use std::os::fd::{AsFd, OwnedFd};
+
+use belljar_protocol::{Authority, Job, Network, Note};
+use nix::errno::Errno;
+use nix::libc;
+use nix::mount::{MsFlags, mount};
+use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
+use nix::sched::{CloneFlags, setns, unshare};
+use nix::sys::prctl;
+use nix::sys::signal::Signal;
+use nix::unistd::{Gid, fchown, Pid, Uid, getgid, getuid, setgroups, setresgid, setresuid, setsid};
+
+use crate::control::{Luggage, receive_with, send_with};
+use crate::stopwatch::{Failure, Step, doing};
+use crate::sys::{self, Fork};
+
+/// Which side of the jar's wall a process is on.
+pub(crate) enum Side {
+    Warden { init: Pid, tether: OwnedFd },
+    Init { tether: OwnedFd },
+}
+
+/// Gains the right to build namespaces and to choose an identity.
+pub(crate) fn claim_authority(job: &Job, luggage: &Luggage) -> Step<Option<Note>> {
+    match (job.authority, &luggage.lot) {
+        (Authority::Host, _) => {}
+        (Authority::Lent, Some(lot)) => {
+            setns(lot, CloneFlags::CLONE_NEWUSER).map_err(doing("enter the lot of ids"))?;
+            unshare(CloneFlags::CLONE_NEWNS).map_err(doing("make a mount namespace"))?;
+        }
+        (Authority::Lent, None) => {
+            return Err(Failure::because("enter the lot of ids", "no lot came with the job"));
+        }
+        (Authority::Own, _) => {
+            let (uid, gid) = (getuid(), getgid());
+            unshare(CloneFlags::CLONE_NEWUSER | CloneFlags::CLONE_NEWNS)
+                .map_err(doing("make a user namespace"))?;
+            write_maps("/proc/self", 0, uid.as_raw(), gid.as_raw())?;
+        }
+    }
+    // The payload may open its own output again by name, as `/dev/stdout`, only if it owns it.
+    for stream in [std::io::stdout().as_fd(), std::io::stderr().as_fd()] {
+        let (uid, gid) = (Uid::from_raw(job.uid), Gid::from_raw(job.gid));
+        fchown(stream, Some(uid), Some(gid)).map_err(doing("hand over the output pipes"))?;
+    }
+    // Without subordinate ids setgroups is forbidden for good (user_namespaces(7)).
+    match setgroups(&[]) {
+        Ok(()) => Ok(None),
+        Err(Errno::EPERM) if job.authority == Authority::Own => {
+            Ok(Some(Note::SupplementaryGroupsKept))
+        }
+        Err(errno) => Err(doing("drop supplementary groups")(errno)),
+    }
+}
+
+/// Splits into the warden, which stays, and init, alone in new namespaces with one id.
+pub(crate) fn fork_into_jar(job: &Job, warden_end: OwnedFd, init_end: OwnedFd) -> Step<Side> {
+    let Network::None = job.network;
+    let namespaces = libc::CLONE_NEWUSER
+        | libc::CLONE_NEWNS
+        | libc::CLONE_NEWPID
+        | libc::CLONE_NEWIPC
+        | libc::CLONE_NEWUTS
+        | libc::CLONE_NEWNET
+        | libc::CLONE_NEWCGROUP;
+    match sys::fork_into(namespaces).map_err(doing("make namespaces"))? {
+        Fork::Parent(init) => {
+            drop(init_end);
+            write_maps(&format!("/proc/{init}"), 0, job.uid, job.gid)?;
+            send_with(&warden_end, b"mapped", &[]).map_err(doing("release init"))?;
+            Ok(Side::Warden { init, tether: warden_end })
+        }
+        Fork::Child => {
+            drop(warden_end);
+            let mut word = [0; 8];
+            match receive_with(&init_end, &mut word).map_err(doing("await the id maps"))? {
+                (0, _) => Err(Failure::because("await the id maps", "the warden is gone")),
+                _ => Ok(Side::Init { tether: init_end }),
+            }
+        }
+    }
+}
+
+/// Takes the new identity, and cuts what still ties init to the host.
+pub(crate) fn settle(job: &Job, tether: &OwnedFd) -> Step<Option<Note>> {
+    // Before the identity changes: only host root may, and only for its own new pid namespace.
+    // Executable memory files pass both noexec mounts and Landlock.
+    let executable_memfd_stays =
+        job.authority != Authority::Host || fs::write("/proc/sys/vm/memfd_noexec", "2").is_err();
+    // Required: with an unmapped id every create fails with EOVERFLOW.
+    let (root, wheel) = (Uid::from_raw(0), Gid::from_raw(0));
+    setresgid(wheel, wheel, wheel).map_err(doing("take the group id"))?;
+    setresuid(root, root, root).map_err(doing("take the user id"))?;
+    // Cleared by setresuid, like the parent-death signal: needed to write the inner id map.
+    prctl::set_dumpable(true).map_err(doing("own /proc/self"))?;
+    prctl::set_pdeathsig(Signal::SIGKILL).map_err(doing("die with the warden"))?;
+    // It may have died before the signal was asked for, and its pid means nothing in here.
+    if is_closed(tether).map_err(doing("look after the warden"))? {
+        return Err(Failure::because("die with the warden", "it is already gone"));
+    }
+    setsid().map_err(doing("leave the terminal"))?;
+    nix::unistd::sethostname("belljar").map_err(doing("name the host"))?;
+    let none: Option<&str> = None;
+    mount(none, "/", none, MsFlags::MS_REC | MsFlags::MS_PRIVATE, none)
+        .map_err(doing("make mounts private"))?;
+    Ok(executable_memfd_stays.then_some(Note::MemfdBySeccompOnly))
+}
+
+fn is_closed(tether: &OwnedFd) -> nix::Result<bool> {
+    let mut end = [PollFd::new(tether.as_fd(), PollFlags::empty())];
+    Ok(poll(&mut end, PollTimeout::ZERO)? > 0)
+}
+
+/// Maps `inner` to one id of the parent namespace, for users and groups.
+pub(crate) fn write_maps(process: &str, inner: u32, uid: u32, gid: u32) -> Step {
+    let write = |name: &str, text: String| {
+        let path = format!("{process}/{name}");
+        fs::write(&path, text).map_err(doing(format!("write {path}")))
+    };
+    // In this order: a group map is refused to the unprivileged until setgroups is given up.
+    write("setgroups", "deny".to_owned())?;
+    write("uid_map", format!("{inner} {uid} 1"))?;
+    write("gid_map", format!("{inner} {gid} 1"))
+}

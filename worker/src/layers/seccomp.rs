@@ -1,0 +1,60 @@
+//! Holds against: bugs of the kernel. A payload reaches the system calls that interpreters use,
+//! with arguments that they use, and no others.
+//!
+//! `table` and `conditions` say which and why. The build script compiles them, so that a worker
+//! hands the kernel a finished program: one filter, in which a verdict is one binary search away.
+
+#[cfg(test)]
+mod conditions;
+#[cfg(test)]
+mod table;
+
+use std::os::fd::OwnedFd;
+
+use belljar_protocol::Syscalls;
+use nix::libc::{self, sock_filter};
+
+use crate::control::send_with;
+use crate::stopwatch::{Step, doing};
+use crate::sys;
+
+include!(concat!(env!("OUT_DIR"), "/programs.rs"));
+
+/// A call of which some or all uses are denials.
+struct Denied {
+    call: i32,
+    errno: i32,
+    telling: u8,
+}
+
+/// Installs the filter for good, and hands its listener to the warden.
+pub(crate) fn install(syscalls: Syscalls, tether: &OwnedFd) -> Step {
+    let listener = sys::install_filter(program(syscalls)).map_err(doing("install the filter"))?;
+    send_with(tether, b"notify", &[&listener]).map_err(doing("hand over the listener"))
+}
+
+/// The filter of a profile, for `seccomp(2)`.
+fn program(syscalls: Syscalls) -> &'static [sock_filter] {
+    match syscalls {
+        Syscalls::Standard => &STANDARD,
+        Syscalls::WithoutMemfd => &WITHOUT_MEMFD,
+    }
+}
+
+/// The errno with which the warden answers a call it was notified of.
+pub(crate) fn answer(call: i32) -> i32 {
+    denied(call).map_or(libc::ENOSYS, |denied| denied.errno)
+}
+
+/// Which arguments tell one denial of a call from another: bit n stands for argument n.
+pub(crate) fn telling_args(call: i32) -> u8 {
+    denied(call).map_or(0, |denied| denied.telling)
+}
+
+fn denied(call: i32) -> Option<&'static Denied> {
+    let at = DENIED.binary_search_by_key(&call, |denied| denied.call).ok()?;
+    DENIED.get(at)
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,76 @@
+//! One throwaway process that confines itself and becomes a payload.
+//!
+//! It reads one job from its standard input, splits into three (the warden outside the jar, init
+//! inside it, the payload), raises seven walls in the order of [`belljar_protocol::Layer::ALL`],
+//! asks the kernel whether they stand, and executes what the job names.
+//!
+//! Never: a thread, a log, an argument, an environment variable or a configuration file. Its one
+//! voice is [`belljar_protocol::Report`]; when it cannot report it exits with 70 and says nothing.
+
+mod confine;
+mod control;
+mod init;
+mod layers;
+mod payload;
+mod stopwatch;
+mod sys;
+mod verify;
+mod warden;
+
+use std::convert::Infallible;
+use std::process::ExitCode;
+
+use belljar_protocol::{Layer, Refusal, Report};
+
+use crate::control::{Control, Errand};
+use crate::layers::{descriptors, namespaces};
+use crate::stopwatch::{Stopwatch, best_effort};
+use crate::sys::Fork;
+
+/// `EX_SOFTWARE` of sysexits.h: a worker that never became a payload.
+const FAILED: u8 = 70;
+
+fn main() -> ExitCode {
+    if let Ok(control) = descriptors::close_all_but_control()
+        && let Err(refusal) = live(&control)
+    {
+        // Nobody is left to hear that this failed, too.
+        best_effort(control.send(&Report::Refused(refusal)));
+    }
+    ExitCode::from(FAILED)
+}
+
+fn live(control: &Control) -> Result<Infallible, Refusal> {
+    let mut clock = Stopwatch::default();
+    clock.raise(Layer::Descriptors, descriptors::nothing_else_is_open)?;
+    let (job, luggage) = match control.receive_errand()? {
+        Errand::Job(job, luggage) => (job, luggage),
+        Errand::FoundLot => return warden::hold_lot(control),
+    };
+
+    let sources = confine::warden(&job, &luggage, &mut clock)?;
+    let (warden_end, init_end) = control::tether()?;
+    let jar =
+        clock.raise(Layer::Namespaces, || namespaces::fork_into_jar(&job, warden_end, init_end))?;
+    let tether = match jar {
+        namespaces::Side::Warden { init, tether } => {
+            drop((sources, luggage));
+            warden::outlive(init, &tether, control, job.deadline_ms); // -> !
+        }
+        namespaces::Side::Init { tether } => tether,
+    };
+
+    let jar = confine::init(&job, &luggage, &tether, sources, &mut clock)?;
+    let (payload_gone, payload_here) = control::exec_pipe()?;
+    if let Fork::Parent(payload) = confine::split_off_payload()? {
+        drop((jar, luggage, tether, payload_here));
+        init::reap_until_ended(payload, &payload_gone, control); // -> !
+    }
+    drop(payload_gone);
+
+    confine::payload(&job, jar, &tether, &mut clock)?;
+    verify::hold(&job)?;
+    control.send(&Report::Confined(clock.confinement()))?;
+    control.await_proceed()?;
+    payload::become_payload(&job, &luggage)
+}

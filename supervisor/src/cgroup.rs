@@ -15,6 +15,7 @@ mod unified;
 
 use std::error::Error as _;
 use std::fs::File;
+use std::io::Write as _;
 use std::path::{Path, PathBuf};
 use std::sync::OnceLock;
 use std::sync::atomic::AtomicU64;
@@ -45,8 +46,8 @@ const REMOVE_WITHIN: Duration = Duration::from_secs(2);
 #[derive(Debug)]
 pub(crate) struct Jar {
     groups: Groups,
-    /// Held shared for as long as the jar has an owner; see [`sweep`].
-    lock: Option<File>,
+    /// Held shared, one per group, for as long as the jar has an owner; see [`sweep`].
+    locks: Vec<File>,
     /// Largest values that were read, for kernels that keep no peak.
     memory_read_bytes: AtomicU64,
     processes_read: AtomicU64,
@@ -73,7 +74,7 @@ impl Jar {
     fn make(hierarchy: &Hierarchy, name: &str) -> io::Result<Self> {
         let mut jar = Self {
             groups: Groups::named(hierarchy, name)?,
-            lock: None,
+            locks: Vec::new(),
             memory_read_bytes: AtomicU64::new(0),
             processes_read: AtomicU64::new(0),
             limit_hits: OnceLock::new(),
@@ -82,10 +83,10 @@ impl Jar {
             let directory = &place.directory;
             fs::create_dir(directory).map_err(|error| at(directory, "create", &error))?;
             jar.groups.made.push(directory.clone());
+            let lock = File::open(directory)?;
+            lock.try_lock_shared()?;
+            jar.locks.push(lock);
         }
-        let lock = File::open(&jar.groups.places.memory.directory)?;
-        lock.try_lock_shared()?;
-        jar.lock = Some(lock);
         Ok(jar)
     }
 
@@ -213,9 +214,15 @@ impl Groups {
     }
 
     fn visit<T>(&self, act: impl FnOnce() -> io::Result<T>) -> io::Result<T> {
-        let mut visit = Visit { homes: Vec::with_capacity(self.made.len()) };
+        let mut visit = Visit { ways_home: Vec::with_capacity(self.made.len()) };
+        // Inside, even opening a file is charged, and may fail; so what leads home is open before,
+        // and the memory group, the first of all, is entered last and left first.
         for directory in &self.made {
-            visit.homes.extend(directory.parent());
+            let home = directory.parent().ok_or(io::ErrorKind::NotFound)?.join("tasks");
+            let tasks = File::options().write(true).open(&home);
+            visit.ways_home.push(tasks.map_err(|error| at(&home, "open", &error))?);
+        }
+        for directory in self.made.iter().rev() {
             write(directory, "tasks", "0")?;
         }
         act()
@@ -296,14 +303,14 @@ impl Groups {
 }
 
 /// A thread of ours inside a jar. It goes home however the visit ends.
-struct Visit<'a> {
-    homes: Vec<&'a Path>,
+struct Visit {
+    ways_home: Vec<File>,
 }
 
-impl Drop for Visit<'_> {
+impl Drop for Visit {
     fn drop(&mut self) {
-        for home in &self.homes {
-            if let Err(error) = write(home, "tasks", "0") {
+        for tasks in &mut self.ways_home {
+            if let Err(error) = tasks.write_all(b"0") {
                 tracing::error!(%error, "a thread of the supervisor cannot leave a jar");
             }
         }
@@ -349,10 +356,7 @@ fn read(directory: &Path, file: &str) -> io::Result<String> {
 /// Never creates: a file that the kernel does not offer is an error.
 fn write(directory: &Path, file: &str, value: &str) -> io::Result<()> {
     let path = directory.join(file);
-    let write = || {
-        let mut file = fs::OpenOptions::new().write(true).open(&path)?;
-        io::Write::write_all(&mut file, value.as_bytes())
-    };
+    let write = || File::options().write(true).open(&path)?.write_all(value.as_bytes());
     write().map_err(|error| at(&path, &format!("write {value} to"), &error))
 }
 

@@ -2,13 +2,14 @@
 
 use std::future::pending;
 use std::io;
-use std::os::fd::OwnedFd;
+use std::os::fd::{AsFd, OwnedFd};
 use std::time::Duration;
 
 use nix::errno::Errno;
-use nix::fcntl::{FcntlArg, fcntl};
+use nix::fcntl::{FcntlArg, OFlag, fcntl};
 use nix::unistd::read;
-use tokio::net::unix::pipe;
+use tokio::io::Interest;
+use tokio::io::unix::AsyncFd;
 use tokio::sync::watch;
 use tokio::time::{Instant, sleep_until};
 
@@ -21,6 +22,8 @@ const READ_BYTES: usize = 64 * 1024;
 const PIPE_MAX_BYTES: usize = 1024 * 1024;
 /// A shorter read is a drip.
 const DRIP_BYTES: usize = 4096;
+/// Between two looks at a drip.
+const LONGEST_REST: Duration = Duration::from_millis(16);
 /// Drips in a row that are answered at once.
 const DRIPS_AT_ONCE: u32 = 16;
 
@@ -29,7 +32,7 @@ const DRIPS_AT_ONCE: u32 = 16;
 /// The writer is hostile and may outlive everything: never wait for its end of file, call
 /// [`Capture::finish`] when the jar is empty.
 pub(crate) struct Capture {
-    pipe: pipe::Receiver,
+    source: Source,
     redactor: Redactor,
     limit: usize,
     kept: watch::Sender<Vec<u8>>,
@@ -39,8 +42,14 @@ pub(crate) struct Capture {
     pipe_bytes: usize,
     redacted: Vec<u8>,
     drips: u32,
-    not_before: Option<Instant>,
-    closed: bool,
+}
+
+enum Source {
+    /// The runtime tells when there is something to read.
+    Watched(AsyncFd<OwnedFd>),
+    /// Unknown to the runtime until then: else each write to the pipe would wake it.
+    Resting(OwnedFd, Instant),
+    Closed,
 }
 
 /// What a capture has to say; each at most once.
@@ -70,11 +79,13 @@ impl Capture {
         limit: u64,
         redactor: Redactor,
     ) -> io::Result<Self> {
-        let pipe = pipe::Receiver::from_owned_fd(pipe.into())?;
+        let pipe = pipe.into();
         // Smaller than usual for a user with very many pipes (pipe(7)).
         let pipe_bytes = fcntl(&pipe, FcntlArg::F_GETPIPE_SZ)?;
+        let flags = OFlag::from_bits_retain(fcntl(&pipe, FcntlArg::F_GETFL)?);
+        fcntl(&pipe, FcntlArg::F_SETFL(flags | OFlag::O_NONBLOCK))?;
         Ok(Self {
-            pipe,
+            source: Source::Watched(AsyncFd::register_with_interest(pipe, Interest::READABLE)?),
             pipe_bytes: usize::try_from(pipe_bytes).unwrap_or(READ_BYTES),
             redactor,
             limit: usize::try_from(limit).unwrap_or(usize::MAX),
@@ -83,8 +94,6 @@ impl Capture {
             buffer: vec![0; READ_BYTES].into_boxed_slice(),
             redacted: Vec::new(),
             drips: 0,
-            not_before: None,
-            closed: false,
         })
     }
 
@@ -97,49 +106,57 @@ impl Capture {
     /// Cancel-safe, so that it can be one branch of a `select!`: what was read is kept before
     /// anything is awaited. It yields after each read, or a flood would starve the other branches.
     pub(crate) async fn next(&mut self) -> CaptureEvent {
-        while !self.closed {
-            if let Some(instant) = self.not_before {
-                sleep_until(instant).await;
-                self.not_before = None;
-            }
-            if self.pipe.readable().await.is_err() {
-                return self.close();
-            }
-            match self.pipe.try_read(&mut self.buffer) {
-                Ok(0) => return self.close(),
-                Ok(bytes) => {
+        loop {
+            let outcome = match &self.source {
+                Source::Watched(pipe) => match pipe.readable().await {
+                    Ok(mut ready) => ready
+                        .try_io(|pipe| read_now(pipe, &mut self.buffer))
+                        .unwrap_or_else(|_| Err(io::ErrorKind::WouldBlock.into())),
+                    Err(reason) => Err(reason),
+                },
+                Source::Resting(pipe, until) => {
+                    sleep_until(*until).await;
+                    read_now(pipe, &mut self.buffer)
+                }
+                Source::Closed => pending().await,
+            };
+            match outcome {
+                Ok(bytes) if bytes > 0 => {
                     self.pace(bytes);
                     if self.take(bytes) {
                         return CaptureEvent::LimitReached;
                     }
                     tokio::task::yield_now().await;
                 }
-                Err(reason) if retriable(&reason) => {}
-                Err(_) => return self.close(),
+                Err(reason) if reason.kind() == io::ErrorKind::WouldBlock => self.watch(),
+                Ok(_) | Err(_) => {
+                    self.source = Source::Closed;
+                    return CaptureEvent::Closed;
+                }
             }
         }
-        pending().await
     }
 
     /// Reads what the pipe still holds, without waiting, and ends the stream.
     ///
     /// Whether the limit was ever reached shows in `dropped_bytes`.
     pub(crate) fn finish(mut self) -> Output {
+        let pipe = match std::mem::replace(&mut self.source, Source::Closed) {
+            Source::Watched(pipe) => Some(pipe.into_inner()),
+            Source::Resting(pipe, _) => Some(pipe),
+            Source::Closed => None,
+        };
         // Bounded, as a writer outside of the jar could go on for ever. Asks the kernel rather
         // than the runtime, which may not have heard yet of what was written last.
-        let mut left = if self.closed { 0 } else { PIPE_MAX_BYTES };
-        while left > 0 {
-            match read(&self.pipe, &mut self.buffer) {
-                Ok(0) => break,
-                Ok(bytes) => {
-                    self.take(bytes);
-                    left = left.saturating_sub(bytes);
-                }
-                Err(Errno::EINTR) => {}
-                Err(_) => break,
-            }
+        let mut left = PIPE_MAX_BYTES;
+        while let Some(pipe) = pipe.as_ref().filter(|_| left > 0) {
+            let Ok(bytes @ 1..) = read_now(pipe, &mut self.buffer) else { break };
+            self.take(bytes);
+            left = left.saturating_sub(bytes);
         }
-        self.end();
+        self.redacted.clear();
+        self.redactor.finish(&mut self.redacted);
+        self.keep();
         let bytes = match self.kept.receiver_count() {
             0 => self.kept.send_replace(Vec::new()),
             _ => self.kept.borrow().clone(),
@@ -157,17 +174,6 @@ impl Capture {
         self.redacted.clear();
         self.redactor.push(chunk, &mut self.redacted);
         self.keep()
-    }
-
-    fn close(&mut self) -> CaptureEvent {
-        self.closed = true;
-        CaptureEvent::Closed
-    }
-
-    fn end(&mut self) {
-        self.redacted.clear();
-        self.redactor.finish(&mut self.redacted);
-        self.keep();
     }
 
     /// Keeps of the redacted bytes what the limit allows: cut before redaction, the beginning of
@@ -191,10 +197,30 @@ impl Capture {
         } else if bytes < DRIP_BYTES {
             self.drips = self.drips.saturating_add(1);
         }
-        if let Some(steps) = self.drips.checked_sub(DRIPS_AT_ONCE) {
-            let pause = Duration::from_millis(1 << steps.min(4));
-            self.not_before = Some(Instant::now() + pause);
-        }
+        let Some(steps) = self.drips.checked_sub(DRIPS_AT_ONCE) else {
+            return self.watch();
+        };
+        let until = Instant::now() + LONGEST_REST.min(Duration::from_millis(1 << steps.min(8)));
+        self.source = match std::mem::replace(&mut self.source, Source::Closed) {
+            Source::Watched(pipe) => Source::Resting(pipe.into_inner(), until),
+            Source::Resting(pipe, _) => Source::Resting(pipe, until),
+            Source::Closed => Source::Closed,
+        };
+    }
+
+    fn watch(&mut self) {
+        self.source = match std::mem::replace(&mut self.source, Source::Closed) {
+            Source::Resting(pipe, _) => {
+                match AsyncFd::register_with_interest(pipe, Interest::READABLE) {
+                    Ok(watched) => Source::Watched(watched),
+                    // Out of watches: asking again now and then works as well.
+                    Err(refused) => {
+                        Source::Resting(refused.into_parts().0, Instant::now() + LONGEST_REST)
+                    }
+                }
+            }
+            other => other,
+        };
     }
 }
 
@@ -220,8 +246,14 @@ impl Live {
     }
 }
 
-fn retriable(reason: &io::Error) -> bool {
-    matches!(reason.kind(), io::ErrorKind::WouldBlock | io::ErrorKind::Interrupted)
+/// Reads without waiting.
+fn read_now(pipe: impl AsFd, buffer: &mut [u8]) -> io::Result<usize> {
+    loop {
+        match read(&pipe, buffer) {
+            Err(Errno::EINTR) => {}
+            outcome => return outcome.map_err(io::Error::from),
+        }
+    }
 }
 
 #[cfg(test)]

@@ -41,12 +41,6 @@ pub(crate) fn fork_into(namespaces: c_int) -> io::Result<Fork> {
     })
 }
 
-/// Takes over the descriptor the worker was started with as its standard input.
-pub(crate) fn take_stdin() -> OwnedFd {
-    // SAFETY: called once, first thing in main, before anything could have closed or used it.
-    unsafe { OwnedFd::from_raw_fd(libc::STDIN_FILENO) }
-}
-
 /// Takes over a descriptor that arrived in a message.
 pub(crate) fn adopt(fd: c_int) -> OwnedFd {
     // SAFETY: the kernel has just installed it for this message, and nobody else knows of it.

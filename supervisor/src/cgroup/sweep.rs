@@ -12,7 +12,7 @@ const PREFIX: &str = "belljar-";
 /// Kills and removes jars whose supervisor is dead.
 ///
 /// Dead is one whose process id is free or was given to a later process, and that does not hold
-/// the lock of the jar: an owner in another pid namespace has another id there.
+/// the locks of the jar: an owner in another pid namespace has another id there.
 pub(crate) fn sweep(hierarchy: &Hierarchy) {
     let (Hierarchy::V1(delegated) | Hierarchy::V2(delegated)) = hierarchy else { return };
     let directories = delegated.places.distinct();
@@ -43,12 +43,13 @@ pub(super) fn name(run_id: &str) -> io::Result<String> {
 
 fn clear(hierarchy: &Hierarchy, name: &str) -> io::Result<()> {
     let mut groups = Groups::named(hierarchy, name)?;
-    let lock = File::open(&groups.places.memory.directory);
-    if lock.as_ref().is_ok_and(|file| matches!(file.try_lock(), Err(TryLockError::WouldBlock))) {
-        return Ok(());
-    }
     let directories = groups.places.distinct();
     groups.made = directories.into_iter().map(|place| place.directory.clone()).collect();
+    let locks: Vec<File> =
+        groups.made.iter().filter_map(|directory| File::open(directory).ok()).collect();
+    if locks.iter().any(|lock| matches!(lock.try_lock(), Err(TryLockError::WouldBlock))) {
+        return Ok(());
+    }
     groups.kill()?;
     groups.remove(REMOVE_WITHIN)
 }

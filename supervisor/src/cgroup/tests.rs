@@ -76,7 +76,7 @@ fn a_thread_comes_home_from_its_visit_and_survives_a_jar_too_small_for_anything(
     let Some(hierarchy) = hierarchy() else { return };
     let own_cgroup = || fs::read_to_string("/proc/thread-self/cgroup").unwrap();
     let home = own_cgroup();
-    let tiny = Limits { memory_bytes: 1, ..Limits::strict() };
+    let tiny = Limits { memory_bytes: 4096, ..Limits::strict() };
     let jar = Jar::create(&hierarchy, "tiny", &tiny).unwrap();
     let mut sleep = Command::new("sleep");
     if let Ok(mut child) =
@@ -186,7 +186,7 @@ fn a_sweep_ends_what_a_dead_supervisor_left_and_nothing_else() {
     let ours = Jar::create(&hierarchy, "living", &Limits::strict()).unwrap();
     let mut left = start(&stale, "sleep 60; :");
 
-    stale.lock = None;
+    stale.locks.clear();
     sweep(&hierarchy);
     assert!(stale.groups.made.iter().all(|directory| directory.exists()), "its owner lives");
     supervisor.kill().unwrap();
@@ -195,7 +195,7 @@ fn a_sweep_ends_what_a_dead_supervisor_left_and_nothing_else() {
     assert_eq!(left.wait().unwrap().signal(), Some(9));
     sweeping.join().unwrap();
     assert!(stale.groups.made.iter().all(|directory| !directory.exists()));
-    // An owner in another pid namespace is not found by its id, but holds the lock.
+    // An owner in another pid namespace is not found by its id, but holds the locks.
     assert!(elsewhere.groups.made.iter().all(|directory| directory.exists()));
     assert!(ours.groups.made.iter().all(|directory| directory.exists()));
     elsewhere.remove().unwrap();

@@ -47,7 +47,7 @@ impl Facts {
         let (mut prefixes, mut directories) = (Vec::new(), Vec::new());
         for line in answer.lines() {
             match line.split_once('=') {
-                Some(("program", path)) if root::is_plain(path) => program = path.to_owned(),
+                Some(("program", path)) if root::is_plain(path) => path.clone_into(&mut program),
                 Some(("version", text)) => version = Some(text.to_owned()),
                 Some(("prefix", path)) => prefixes.push(path.to_owned()),
                 Some(("directory", path)) => directories.push(path.to_owned()),
@@ -88,10 +88,8 @@ fn answer(program: &Path, args: &[String]) -> Result<String, String> {
     command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
     let mut child = command.spawn().map_err(|error| error.to_string())?;
     let outcome = listen(&mut child);
-    if outcome.is_err() {
-        // It has not been waited for, so its process group cannot be anybody else's.
-        let group = i32::try_from(child.id()).map(|id| killpg(Pid::from_raw(id), Signal::SIGKILL));
-        drop(group);
+    if outcome.is_err() && !kill_group(&child) {
+        child.kill().map_err(|error| error.to_string())?;
     }
     let status = child.wait().map_err(|error| error.to_string())?;
     let (stdout, stderr) = outcome?;
@@ -102,6 +100,11 @@ fn answer(program: &Path, args: &[String]) -> Result<String, String> {
             .map_or_else(|| explain(status), |line| line.trim().chars().take(160).collect()));
     }
     String::from_utf8(stdout).map_err(|_| "its answer is not valid UTF-8".to_owned())
+}
+
+/// A child that was not waited for yet: its process group cannot be anybody else's.
+fn kill_group(child: &Child) -> bool {
+    i32::try_from(child.id()).is_ok_and(|id| killpg(Pid::from_raw(id), Signal::SIGKILL).is_ok())
 }
 
 /// Reads both pipes to their ends, within bounds of size and time.

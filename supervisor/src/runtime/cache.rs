@@ -57,14 +57,13 @@ impl Cache {
         if let Some(facts) = known.filter(|facts| Path::new(&facts.program).exists()) {
             return Ok(facts);
         }
-        let facts = match self.load(&key) {
-            Some(facts) => facts,
-            None => {
-                let facts = Facts::ask(runtime, candidate)?;
-                // Not kept is asked again; there is nothing else to do about it.
-                drop(self.store(&key, &facts));
-                facts
-            }
+        let facts = if let Some(facts) = self.load(&key) {
+            facts
+        } else {
+            let facts = Facts::ask(runtime, candidate)?;
+            // Not kept is asked again; there is nothing else to do about it.
+            drop(self.store(&key, &facts));
+            facts
         };
         answers().insert(local, facts.clone());
         Ok(facts)

@@ -1,3 +1,4 @@
+use std::ffi::OsStr;
 use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -28,16 +29,19 @@ pub(super) fn interpreter(
             let facts = examine(runtime, &path).map_err(Error::Invalid)?;
             Interpreter::new(runtime, &path, &facts, Path::new("/"))
         }
-        (Accepts::Source, None) => first_usable(runtime),
+        (Accepts::Source, None) => first_usable(runtime, &env::var_os("PATH").unwrap_or_default()),
     }
 }
 
 /// The first candidate that answers; what PATH holds first may be broken, too old, or out of the
 /// caller's reach.
-fn first_usable(runtime: &Arc<Description>) -> Result<Interpreter, Error> {
+pub(super) fn first_usable(
+    runtime: &Arc<Description>,
+    searched: &OsStr,
+) -> Result<Interpreter, Error> {
     let mut seen = Vec::new();
     let mut refusal = None;
-    for path in candidates(runtime) {
+    for path in candidates(runtime, searched) {
         let Ok(metadata) = fs::metadata(&path) else { continue };
         let identity = (metadata.dev(), metadata.ino(), path.file_name().map(ToOwned::to_owned));
         if !is_executable(&path, &metadata) || seen.contains(&identity) {
@@ -56,7 +60,7 @@ fn first_usable(runtime: &Arc<Description>) -> Result<Interpreter, Error> {
     }))
 }
 
-fn candidates(runtime: &Description) -> Vec<PathBuf> {
+fn candidates(runtime: &Description, searched: &OsStr) -> Vec<PathBuf> {
     let mut directories = Vec::new();
     if runtime.beside
         && let Some(own) = env::current_exe().ok().and_then(|exe| exe.parent().map(Path::to_owned))
@@ -68,8 +72,7 @@ fn candidates(runtime: &Description) -> Vec<PathBuf> {
             directories.push(own.join(".."));
         }
     }
-    let path = env::var_os("PATH").unwrap_or_default();
-    directories.extend(env::split_paths(&path).filter(|directory| directory.is_absolute()));
+    directories.extend(env::split_paths(searched).filter(|directory| directory.is_absolute()));
     directories.extend(["/usr/local/bin", "/usr/bin", "/bin"].map(PathBuf::from));
     let in_all = |name: &String| directories.iter().map(|at| at.join(name)).collect::<Vec<_>>();
     runtime.find.iter().flat_map(in_all).collect()

@@ -230,7 +230,7 @@ fn show(root: &mut Root, runtime: &Description, facts: Option<&Facts>) {
     let (prefixes, directories) = facts
         .map(|facts| (facts.prefixes.as_slice(), facts.directories.as_slice()))
         .unwrap_or_default();
-    let program = facts.map(|facts| Path::new(&facts.program)).unwrap_or(Path::new("/"));
+    let program = facts.map_or(Path::new("/"), |facts| Path::new(&facts.program));
     for place in &runtime.read_only {
         match place {
             Place::Path(path) => root.show(path),

@@ -211,10 +211,11 @@ pub(crate) fn time_namespace() -> Finding {
 pub(crate) fn speculation() -> Finding {
     const ENABLE: i32 = 2;
     const CREATE_COOKIE: i32 = 1;
+    const SET_SPECULATION_CTRL: i32 = 53;
     let mut tries = Tries::new();
     for (name, which) in [("store bypass", 0), ("indirect branches", 1), ("L1D flush", 2)] {
         tries.attempt(&format!("speculation: {name}"), || {
-            call!(libc::SYS_prctl, libc::PR_SET_SPECULATION_CTRL, which, ENABLE, 0, 0)
+            call!(libc::SYS_prctl, SET_SPECULATION_CTRL, which, ENABLE, 0, 0)
         });
     }
     tries.attempt("core scheduling", || {

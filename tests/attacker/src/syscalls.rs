@@ -234,7 +234,7 @@ fn die_by(mut tries: Tries, what: &str, attack: impl Fn() -> nix::Result<i64>) -
 
 /// Calls that only an administrator makes, each with arguments that are refused once the
 /// permission was granted.
-const ADMINISTRATION: [(&str, c_long, [i32; 2]); 8] = [
+const ADMINISTRATION: &[(&str, c_long, [i32; 2])] = &[
     ("kexec_load", libc::SYS_kexec_load, [0, 17]),
     ("kexec_file_load", libc::SYS_kexec_file_load, [-1, -1]),
     ("init_module", libc::SYS_init_module, [0, 0]),
@@ -250,7 +250,7 @@ const ADMINISTRATION: [(&str, c_long, [i32; 2]); 8] = [
 
 pub(crate) fn administration() -> Finding {
     let mut tries = Tries::new();
-    for (name, number, [first, second]) in ADMINISTRATION {
+    for &(name, number, [first, second]) in ADMINISTRATION {
         tries.fatal(name, || call!(number, first, second));
     }
     tries.fatal("delete_module", || {

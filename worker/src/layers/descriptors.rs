@@ -23,7 +23,8 @@ const CONTROL_FD: i32 = 10;
 /// When standard input is no socket: somebody started this by hand, and nothing is to be said.
 pub(crate) fn close_all_but_control() -> io::Result<Control> {
     sys::close_from(FIRST_BEYOND_STREAMS, 0)?;
-    let stdin = sys::take_stdin();
+    // A copy stays at standard input: were that number free, any descriptor could land on it.
+    let stdin = io::stdin();
     if getsockopt(&stdin, sockopt::SockType)? != SockType::SeqPacket {
         return Err(io::ErrorKind::InvalidInput.into());
     }

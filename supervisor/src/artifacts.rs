@@ -261,7 +261,7 @@ impl Collector<'_> {
         let how = OpenHow::new().flags(flags).resolve(resolve);
         loop {
             match openat2(self.work, path, how) {
-                Err(Errno::EINTR | Errno::EAGAIN) => {}
+                Err(Errno::EINTR) => {}
                 opened => return opened.map_err(io::Error::from),
             }
         }

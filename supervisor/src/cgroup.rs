@@ -232,9 +232,12 @@ impl Groups {
         let started = Instant::now();
         let mut pause = Duration::from_micros(50);
         let by_kernel = self.v2 && write(&self.places.pids.directory, "cgroup.kill", "1").is_ok();
-        if !by_kernel && self.made.contains(&self.places.pids.directory) {
+        if !by_kernel {
             // Without this a fork bomb outruns whoever kills one process after the other.
-            write(&self.places.pids.directory, "pids.max", "0")?;
+            match write(&self.places.pids.directory, "pids.max", "0") {
+                Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
+                _ => {}
+            }
         }
         loop {
             let members = self.members()?;

@@ -6,10 +6,9 @@ use std::os::fd::{AsFd, OwnedFd};
 use std::time::Duration;
 
 use nix::errno::Errno;
-use nix::fcntl::{FcntlArg, OFlag, fcntl};
+use nix::fcntl::{FcntlArg, fcntl};
 use nix::unistd::read;
-use tokio::io::Interest;
-use tokio::io::unix::AsyncFd;
+use tokio::net::unix::pipe;
 use tokio::sync::watch;
 use tokio::time::{Instant, sleep_until};
 
@@ -46,7 +45,7 @@ pub(crate) struct Capture {
 
 enum Source {
     /// The runtime tells when there is something to read.
-    Watched(AsyncFd<OwnedFd>),
+    Watched(pipe::Receiver),
     /// Unknown to the runtime until then: else each write to the pipe would wake it.
     Resting(OwnedFd, Instant),
     Closed,
@@ -79,13 +78,11 @@ impl Capture {
         limit: u64,
         redactor: Redactor,
     ) -> io::Result<Self> {
-        let pipe = pipe.into();
+        let pipe = pipe::Receiver::from_owned_fd(pipe.into())?;
         // Smaller than usual for a user with very many pipes (pipe(7)).
         let pipe_bytes = fcntl(&pipe, FcntlArg::F_GETPIPE_SZ)?;
-        let flags = OFlag::from_bits_retain(fcntl(&pipe, FcntlArg::F_GETFL)?);
-        fcntl(&pipe, FcntlArg::F_SETFL(flags | OFlag::O_NONBLOCK))?;
         Ok(Self {
-            source: Source::Watched(AsyncFd::register_with_interest(pipe, Interest::READABLE)?),
+            source: Source::Watched(pipe),
             pipe_bytes: usize::try_from(pipe_bytes).unwrap_or(READ_BYTES),
             redactor,
             limit: usize::try_from(limit).unwrap_or(usize::MAX),
@@ -109,9 +106,7 @@ impl Capture {
         loop {
             let outcome = match &self.source {
                 Source::Watched(pipe) => match pipe.readable().await {
-                    Ok(mut ready) => ready
-                        .try_io(|pipe| read_now(pipe, &mut self.buffer))
-                        .unwrap_or_else(|_| Err(io::ErrorKind::WouldBlock.into())),
+                    Ok(()) => pipe.try_read(&mut self.buffer),
                     Err(reason) => Err(reason),
                 },
                 Source::Resting(pipe, until) => {
@@ -141,16 +136,16 @@ impl Capture {
     ///
     /// Whether the limit was ever reached shows in `dropped_bytes`.
     pub(crate) fn finish(mut self) -> Output {
-        let pipe = match std::mem::replace(&mut self.source, Source::Closed) {
-            Source::Watched(pipe) => Some(pipe.into_inner()),
-            Source::Resting(pipe, _) => Some(pipe),
-            Source::Closed => None,
-        };
         // Bounded, as a writer outside of the jar could go on for ever. Asks the kernel rather
         // than the runtime, which may not have heard yet of what was written last.
         let mut left = PIPE_MAX_BYTES;
-        while let Some(pipe) = pipe.as_ref().filter(|_| left > 0) {
-            let Ok(bytes @ 1..) = read_now(pipe, &mut self.buffer) else { break };
+        while left > 0 {
+            let outcome = match &self.source {
+                Source::Watched(pipe) => read_now(pipe, &mut self.buffer),
+                Source::Resting(pipe, _) => read_now(pipe, &mut self.buffer),
+                Source::Closed => break,
+            };
+            let Ok(bytes @ 1..) = outcome else { break };
             self.take(bytes);
             left = left.saturating_sub(bytes);
         }
@@ -202,25 +197,23 @@ impl Capture {
         };
         let until = Instant::now() + LONGEST_REST.min(Duration::from_millis(1 << steps.min(8)));
         self.source = match std::mem::replace(&mut self.source, Source::Closed) {
-            Source::Watched(pipe) => Source::Resting(pipe.into_inner(), until),
+            // Fails only for what was not watched.
+            Source::Watched(pipe) => pipe
+                .into_nonblocking_fd()
+                .map_or(Source::Closed, |pipe| Source::Resting(pipe, until)),
             Source::Resting(pipe, _) => Source::Resting(pipe, until),
             Source::Closed => Source::Closed,
         };
     }
 
     fn watch(&mut self) {
-        self.source = match std::mem::replace(&mut self.source, Source::Closed) {
-            Source::Resting(pipe, _) => {
-                match AsyncFd::register_with_interest(pipe, Interest::READABLE) {
-                    Ok(watched) => Source::Watched(watched),
-                    // Out of watches: asking again now and then works as well.
-                    Err(refused) => {
-                        Source::Resting(refused.into_parts().0, Instant::now() + LONGEST_REST)
-                    }
-                }
+        if let Source::Resting(pipe, until) = &mut self.source {
+            // A copy, as the runtime keeps what it fails to watch; then it is asked again later.
+            match pipe.try_clone().and_then(pipe::Receiver::from_owned_fd) {
+                Ok(watched) => self.source = Source::Watched(watched),
+                Err(_) => *until = Instant::now() + LONGEST_REST,
             }
-            other => other,
-        };
+        }
     }
 }
 
@@ -309,6 +302,19 @@ mod tests {
         let output = capture.finish();
         assert_eq!((output.bytes.as_slice(), output.dropped_bytes), (&b"first last"[..], 0));
         assert!(writer.write_all(b"x").is_err(), "the read end is gone");
+    }
+
+    #[tokio::test]
+    async fn nothing_is_lost_of_a_drip_that_rests() {
+        let (mut capture, mut writer) = capture(100, None);
+        for _ in 0..40 {
+            writer.write_all(b"x").unwrap();
+            let waited = tokio::time::timeout(Duration::from_millis(1), capture.next()).await;
+            assert!(waited.is_err(), "nothing to tell yet");
+        }
+        assert!(matches!(capture.source, Source::Resting(..)));
+        writer.write_all(b"yz").unwrap();
+        assert_eq!(capture.finish().bytes, [vec![b'x'; 40], b"yz".to_vec()].concat());
     }
 
     #[tokio::test]

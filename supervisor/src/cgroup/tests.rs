@@ -183,6 +183,9 @@ fn a_sweep_ends_what_a_dead_supervisor_left_and_nothing_else() {
     let born = tree::born(owner).unwrap();
     let mut stale = Jar::make(&hierarchy, &format!("belljar-{owner}-{born}-stale")).unwrap();
     let elsewhere = Jar::make(&hierarchy, &format!("belljar-{owner}-{born}-elsewhere")).unwrap();
+    let mut half = Jar::make(&hierarchy, &format!("belljar-{owner}-{born}-half")).unwrap();
+    half.locks.clear();
+    half.groups.made.drain(1..).for_each(|directory| fs::remove_dir(directory).unwrap());
     let ours = Jar::create(&hierarchy, "living", &Limits::strict()).unwrap();
     let mut left = start(&stale, "sleep 60; :");
 
@@ -195,6 +198,7 @@ fn a_sweep_ends_what_a_dead_supervisor_left_and_nothing_else() {
     assert_eq!(left.wait().unwrap().signal(), Some(9));
     sweeping.join().unwrap();
     assert!(stale.groups.made.iter().all(|directory| !directory.exists()));
+    assert!(!half.groups.made[0].exists());
     // An owner in another pid namespace is not found by its id, but holds the locks.
     assert!(elsewhere.groups.made.iter().all(|directory| directory.exists()));
     assert!(ours.groups.made.iter().all(|directory| directory.exists()));

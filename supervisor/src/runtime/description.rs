@@ -5,7 +5,7 @@ use serde::Deserialize;
 
 use super::root;
 
-/// One runtime as its TOML file describes it; every field is documented in `docs/runtimes.md`.
+/// One runtime, as its TOML file describes it.
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(super) struct Description {

@@ -76,8 +76,13 @@ pub fn decode_report(bytes: &[u8]) -> Result<Report, WireError> {
     decode(bytes)
 }
 
-fn config() -> Configuration<LittleEndian, Varint, Limit<MAX_BYTES>> {
-    bincode::config::standard().with_limit::<MAX_BYTES>()
+/// The decoder counts every number as its full width, and a string as its length and its bytes:
+/// at most eight for each byte of the message, whose own size is checked before. Without this
+/// bound a length prefix alone could ask for any amount of memory.
+const DECODED_BYTES: usize = 8 * MAX_BYTES;
+
+fn config() -> Configuration<LittleEndian, Varint, Limit<DECODED_BYTES>> {
+    bincode::config::standard().with_limit::<DECODED_BYTES>()
 }
 
 fn encode(message: &impl Serialize) -> Result<Zeroizing<Vec<u8>>, WireError> {

@@ -60,8 +60,9 @@ impl Process {
     }
 
     fn read(&self, name: &str, layer: Layer) -> Result<String, Refusal> {
-        fs::read_to_string(self.path(name))
-            .map_err(|error| refusal(layer, &format!("read {name} from outside"), error.to_string()))
+        fs::read_to_string(self.path(name)).map_err(|error| {
+            refusal(layer, &format!("read {name} from outside"), error.to_string())
+        })
     }
 }
 
@@ -69,7 +70,11 @@ fn namespaces(process: &Process, expected: &Expected<'_>) -> Result<(), Refusal>
     for name in NAMESPACES {
         let namespace = |path: String| {
             fs::read_link(path).map_err(|error| {
-                refusal(Layer::Namespaces, &format!("look up the {name} namespace"), error.to_string())
+                refusal(
+                    Layer::Namespaces,
+                    &format!("look up the {name} namespace"),
+                    error.to_string(),
+                )
             })
         };
         let theirs = namespace(process.path(&format!("ns/{name}")))?;
@@ -91,9 +96,10 @@ fn namespaces(process: &Process, expected: &Expected<'_>) -> Result<(), Refusal>
 fn rootfs(process: &Process) -> Result<(), Refusal> {
     let mounts = process.read("mountinfo", Layer::Rootfs)?;
     // proc(5): the fifth field is the mount point, the sixth its options, the type follows a dash.
-    let root = mounts.lines().map(|line| line.split(' ').collect::<Vec<_>>()).find(|fields| {
-        fields.get(4) == Some(&"/")
-    });
+    let root = mounts
+        .lines()
+        .map(|line| line.split(' ').collect::<Vec<_>>())
+        .find(|fields| fields.get(4) == Some(&"/"));
     let stands = root.is_some_and(|fields| {
         let read_only = fields.get(5).is_some_and(|options| options.split(',').any(|o| o == "ro"));
         let kind = fields.iter().position(|field| *field == "-");
@@ -164,13 +170,8 @@ mod tests {
     #[test]
     fn a_process_without_a_jar_does_not_pass() {
         let me = i32::try_from(std::process::id()).unwrap();
-        let ceilings = Ceilings {
-            cpu_seconds: 1,
-            descriptors: 1,
-            processes: 1,
-            file_bytes: 1,
-            data_bytes: 1,
-        };
+        let ceilings =
+            Ceilings { cpu_seconds: 1, descriptors: 1, processes: 1, file_bytes: 1, data_bytes: 1 };
         let expected = Expected { host_uid: 1, ceilings: &ceilings, jar: None };
         assert_eq!(check(me, &expected).unwrap_err().layer, Layer::Namespaces);
         let process = Process { pid: me };

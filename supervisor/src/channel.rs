@@ -153,7 +153,7 @@ mod tests {
             &[0xff; 64],
             b"BJ\xff\xff1234",
             b"BJ\x01\x00\xff\xff\xff\xff\xff\xff\xff\xff\xff",
-            &[0; REPORT_BYTES + 1],
+            &vec![0; REPORT_BYTES + 1],
         ] {
             let (mut channel, worker) = Channel::pair().unwrap();
             say(&worker, frame);
@@ -169,8 +169,7 @@ mod tests {
         let raw = [sent.as_raw_fd()];
         let rights = [ControlMessage::ScmRights(&raw)];
         let slices = [IoSlice::new(&report)];
-        sendmsg::<UnixAddr>(worker.as_raw_fd(), &slices, &rights, MsgFlags::empty(), None)
-            .unwrap();
+        sendmsg::<UnixAddr>(worker.as_raw_fd(), &slices, &rights, MsgFlags::empty(), None).unwrap();
         assert_eq!(channel.receive().await.unwrap().unwrap().report, Report::LotFounded);
         drop(sent);
         // Had a copy survived on our side, the pipe would not have ended.

@@ -91,9 +91,18 @@ impl Host {
     /// Why a floor above [`Host::level`] cannot be insisted on.
     pub(crate) fn below(&self, floor: Floor) -> Error {
         let (what, reason, errno, hint) = match (&self.hierarchy, &self.ids) {
-            (Hierarchy::None { why, errno, hint }, _) => ("memory_bytes", why.clone(), *errno, *hint),
-            (_, Ids::Own { why }) => ("namespaces", (*why).to_owned(), 0, "give the user subordinate ids"),
-            _ => ("namespaces", "only root can lend ids of its own range".to_owned(), 0, "run as root"),
+            (Hierarchy::None { why, errno, hint }, _) => {
+                ("memory_bytes", why.clone(), *errno, *hint)
+            }
+            (_, Ids::Own { why }) => {
+                ("namespaces", (*why).to_owned(), 0, "give the user subordinate ids")
+            }
+            _ => (
+                "namespaces",
+                "only root can lend ids of its own range".to_owned(),
+                0,
+                "run as root",
+            ),
         };
         let reason = format!("floor {} is out of reach: {reason}", floor.name());
         Error::Unenforceable { what: what.to_owned(), reason, errno, hint }
@@ -156,9 +165,8 @@ impl Ids {
 
 impl Lot {
     async fn found(program: &Path, ids: Subordinate) -> Result<Self, Error> {
-        let mut holder = spawn::worker(program).map_err(|error| {
-            Error::Worker(format!("cannot start {}", program.display()), error)
-        })?;
+        let mut holder = spawn::worker(program)
+            .map_err(|error| Error::Worker(format!("cannot start {}", program.display()), error))?;
         holder.channel.send(&Order::FoundLot, &[]).await?;
         match holder.channel.receive().await? {
             Some(heard) if heard.report == Report::LotFounded => {}
@@ -168,10 +176,9 @@ impl Lot {
             },
             None => return Err(Error::Protocol("a worker ended while founding a lot".to_owned())),
         }
-        for (helper, own, first) in [
-            ("newuidmap", getuid().as_raw(), ids.uid),
-            ("newgidmap", getgid().as_raw(), ids.gid),
-        ] {
+        for (helper, own, first) in
+            [("newuidmap", getuid().as_raw(), ids.uid), ("newgidmap", getgid().as_raw(), ids.gid)]
+        {
             map_ids(helper, holder.pid, own, first, ids.count).await?;
         }
         let path = format!("/proc/{}/ns/user", holder.pid);
@@ -235,9 +242,7 @@ pub(crate) fn hint(layer: Layer, errno: i32) -> &'static str {
              /proc can be mounted"
         }
         (Layer::Rootfs, libc::ENOENT) => "check that the runtime is installed where it says it is",
-        (Layer::Landlock, _) => {
-            "use Linux 5.13 or newer with landlock in the lsm= boot parameter"
-        }
+        (Layer::Landlock, _) => "use Linux 5.13 or newer with landlock in the lsm= boot parameter",
         (Layer::Seccomp, libc::EINVAL | libc::ENOSYS) => {
             "use Linux 5.19 or newer with CONFIG_SECCOMP_FILTER"
         }

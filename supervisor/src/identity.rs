@@ -33,12 +33,8 @@ impl Identity {
         let first = u32::try_from(first).unwrap_or_default();
         for step in 0..size {
             let host = range.start + (first + step) % size;
-            let lease = socket(
-                AddressFamily::Unix,
-                SockType::Datagram,
-                SockFlag::SOCK_CLOEXEC,
-                None,
-            )?;
+            let lease =
+                socket(AddressFamily::Unix, SockType::Datagram, SockFlag::SOCK_CLOEXEC, None)?;
             let name = format!("belljar-uid-{host}");
             let address = UnixAddr::new_abstract(name.as_bytes())?;
             match bind(std::os::fd::AsRawFd::as_raw_fd(&lease), &address) {

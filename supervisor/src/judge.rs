@@ -8,8 +8,8 @@ use std::time::Duration;
 use belljar_protocol::Ending;
 use nix::libc::{SIGKILL, SIGSYS, SIGXCPU};
 
-use crate::outcome::{TimeLimit, Verdict};
 use crate::Limits;
+use crate::outcome::{TimeLimit, Verdict};
 
 /// Why the supervisor emptied a jar before its payload had ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

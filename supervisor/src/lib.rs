@@ -2,37 +2,35 @@
 
 #![forbid(unsafe_code)]
 
-mod sandbox;
-mod source;
-mod runtime;
+mod error;
+mod judge;
 mod limits;
+mod outcome;
 mod plan;
 mod raise;
-mod run;
-mod judge;
-mod outcome;
 mod receipt;
-mod error;
+mod run;
+mod runtime;
+mod sandbox;
+mod source;
 
+mod barrier;
+mod cgroup;
+mod channel;
 mod host;
 mod identity;
 mod spawn;
-mod channel;
-mod barrier;
-mod cgroup;
 mod tree;
 
+mod artifacts;
+mod denial;
+mod glob;
 mod output;
 mod redact;
-mod artifacts;
-mod glob;
-mod denial;
 
 pub use error::{Error, Fault};
 pub use limits::{Limits, OnOutputLimit};
-pub use outcome::{
-    Artifact, Denied, Outcome, Output, Start, TimeLimit, Timings, Usage, Verdict,
-};
+pub use outcome::{Artifact, Denied, Outcome, Output, Start, TimeLimit, Timings, Usage, Verdict};
 pub use receipt::{Floor, LayerReceipt, LimitReceipt, Receipt, State};
 pub use run::{Chunk, Run};
 pub use runtime::{Interpreter, Runtime, Runtimes};

@@ -66,8 +66,8 @@ impl Limits {
     pub fn strict() -> Self {
         Self {
             memory_bytes: 256 * MIB,
-            cpu: Duration::from_secs(60),
-            wall: Duration::from_secs(60),
+            cpu: Duration::from_mins(1),
+            wall: Duration::from_mins(1),
             descriptors: 256,
             stdout_bytes: MIB,
             stderr_bytes: MIB,
@@ -83,7 +83,7 @@ impl Limits {
 
     /// The most that a request may ask for unless the operator says otherwise.
     pub fn ceiling() -> Self {
-        let day = Duration::from_secs(24 * 60 * 60);
+        let day = Duration::from_hours(24);
         Self {
             memory_bytes: 64 * KIB * MIB,
             cpu: day,
@@ -142,14 +142,13 @@ mod tests {
 
     #[test]
     fn a_limit_above_the_ceiling_or_of_nothing_is_refused_by_name() {
-        let strict = Limits::strict();
-        assert!(strict.check(&Limits::ceiling()).is_ok());
-        let greedy = Limits { processes: 5000, ..strict.clone() };
+        assert!(Limits::strict().check(&Limits::ceiling()).is_ok());
+        let greedy = Limits { processes: 5000, ..Limits::strict() };
         let refusal = greedy.check(&Limits::ceiling()).unwrap_err().to_string();
         assert!(refusal.contains("processes"), "{refusal}");
-        let nothing = Limits { wall: Duration::ZERO, ..strict.clone() };
+        let nothing = Limits { wall: Duration::ZERO, ..Limits::strict() };
         assert!(nothing.check(&Limits::ceiling()).unwrap_err().to_string().contains("wall_ms"));
-        let silent = Limits { stdout_bytes: 0, artifacts: 0, ..strict };
+        let silent = Limits { stdout_bytes: 0, artifacts: 0, ..Limits::strict() };
         assert!(silent.check(&Limits::ceiling()).is_ok());
     }
 }

@@ -54,7 +54,8 @@ impl Plan {
     pub(crate) fn new(settings: &Settings, mut source: Source) -> Result<Self, Error> {
         let accepted = Instant::now();
         check(&source)?;
-        let collect = source.collect.iter().map(|glob| Pattern::parse(glob)).collect::<Result<_, _>>()?;
+        let collect =
+            source.collect.iter().map(|glob| Pattern::parse(glob)).collect::<Result<_, _>>()?;
         let launch = settings.interpreter.launch(&source, &settings.limits)?;
         let secrets = std::mem::take(&mut source.secrets);
         let placed = launch.files.iter().filter_map(|file| file.path.strip_prefix("/work/"));
@@ -168,14 +169,20 @@ fn check(source: &Source) -> Result<(), Error> {
     let env = source.env.iter().map(|(name, value)| name.len() + value.len()).sum();
     for (what, bytes, most) in [
         ("the source", code, request::SOURCE_BYTES),
-        ("input files", source.files.iter().map(|file| file.bytes.len()).sum(), request::FILES_BYTES),
+        (
+            "input files",
+            source.files.iter().map(|file| file.bytes.len()).sum(),
+            request::FILES_BYTES,
+        ),
         ("standard input", source.stdin.len(), request::STDIN_BYTES),
         ("secrets", source.secrets.len_bytes(), request::SECRETS_BYTES),
         ("arguments", source.args.iter().map(String::len).sum(), request::ARGV_BYTES),
         ("the environment", env, request::ARGV_BYTES),
     ] {
         if bytes as u64 > most {
-            return Err(Error::Invalid(format!("{what}: {bytes} bytes exceed the limit of {most}")));
+            return Err(Error::Invalid(format!(
+                "{what}: {bytes} bytes exceed the limit of {most}"
+            )));
         }
     }
     Ok(())

@@ -66,7 +66,10 @@ pub(crate) async fn confine(
         Error::Worker("a worker did not get ready".to_owned(), io::ErrorKind::TimedOut.into())
     })??;
     let heard = heard.ok_or_else(|| {
-        Error::Worker("a worker died before it was ready".to_owned(), io::ErrorKind::BrokenPipe.into())
+        Error::Worker(
+            "a worker died before it was ready".to_owned(),
+            io::ErrorKind::BrokenPipe.into(),
+        )
     })?;
     let confinement = match heard.report {
         Report::Confined(confinement) => confinement,

@@ -286,8 +286,7 @@ impl Watch {
     fn look(&mut self, plan: &Plan) -> Option<Intent> {
         self.counters = self.raised.counters();
         if self.counters.oom_kills > 0
-            || (self.raised.jar.is_none()
-                && self.counters.memory_bytes > plan.limits.memory_bytes)
+            || (self.raised.jar.is_none() && self.counters.memory_bytes > plan.limits.memory_bytes)
         {
             return Some(Intent::MemorySpent);
         }
@@ -403,5 +402,7 @@ fn collect(plan: &Plan, seen: &Seen) -> (Vec<crate::Artifact>, Vec<String>) {
     let placed: HashSet<&str> = plan.placed.iter().map(String::as_str).collect();
     let limits = &plan.limits;
     let work = seen.work.as_fd();
-    artifacts::collect(work, &plan.collect, &placed, limits.artifacts, limits.artifact_bytes)
+    let (artifacts, errors) =
+        artifacts::collect(work, &plan.collect, &placed, limits.artifacts, limits.artifact_bytes);
+    (artifacts, errors.iter().map(|error| plan.redactor.text(error)).collect())
 }

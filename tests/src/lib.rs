@@ -1,1 +1,38 @@
-//! Not written yet.
+//! The harness of the tests that run real payloads in real jars.
+//!
+//! Nothing of the kernel is imitated. What a test needs and the host lacks is printed as *ignored*
+//! with the need by name, and is a failure where `BELLJAR_TEST_REQUIRE=all` is set.
+
+#![forbid(unsafe_code)]
+#![expect(
+    clippy::expect_used,
+    clippy::panic,
+    clippy::print_stderr,
+    clippy::missing_panics_doc,
+    reason = "a test fails by panicking, and says so"
+)]
+
+mod guard;
+mod help;
+mod need;
+mod suite;
+
+pub use guard::Before;
+pub use help::{
+    bash, built, expect, limits, python, read_by_all, run, run_with, sandbox, scratch, stderr,
+    stdout,
+};
+pub use need::Need;
+pub use suite::{Passes, Suite, Test};
+
+/// Lists tests by the names of their functions, each with what it needs: `tests![one(), two(Python)]`.
+#[macro_export]
+macro_rules! tests {
+    ($($name:ident ($($need:ident),*)),* $(,)?) => {
+        vec![$($crate::Test::new(
+            concat!(module_path!(), "::", stringify!($name)),
+            &[$($crate::Need::$need),*],
+            $name,
+        )),*]
+    };
+}

@@ -36,8 +36,7 @@ pub(crate) fn reap_until_ended(payload: Pid, executed: &File, control: &Control)
 
 /// How the payload ended, or nothing when the supervisor asked first.
 fn watch(payload: Pid, executed: &File, control: &Control) -> Option<Ending> {
-    // Not dumpable: its memory and descriptors are out of the payload's reach, whose id it shares.
-    best_effort(prctl::set_dumpable(false));
+    close_to_the_payload();
     let mut child_ended = SigSet::empty();
     child_ended.add(Signal::SIGCHLD);
     best_effort(child_ended.thread_block());
@@ -64,6 +63,15 @@ fn watch(payload: Pid, executed: &File, control: &Control) -> Option<Ending> {
             return None;
         }
     }
+}
+
+/// Not dumpable: its memory and descriptors are out of the payload's reach, whose id it shares.
+fn close_to_the_payload() {
+    #[cfg(feature = "walls-down")]
+    if crate::walls::is_left_out(belljar_protocol::Layer::Descriptors) {
+        return;
+    }
+    best_effort(prctl::set_dumpable(false));
 }
 
 /// Reaps what has ended, orphans included; the payload's ending if it is among them.

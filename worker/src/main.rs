@@ -15,6 +15,8 @@ mod payload;
 mod stopwatch;
 mod sys;
 mod verify;
+#[cfg(feature = "walls-down")]
+mod walls;
 mod warden;
 
 use std::convert::Infallible;

@@ -48,12 +48,14 @@ pub(crate) struct Stopwatch {
 
 impl Stopwatch {
     /// Raises one wall.
-    pub(crate) fn raise<T>(
+    pub(crate) fn raise<T: 'static>(
         &mut self,
         layer: Layer,
         wall: impl FnOnce() -> Step<T>,
     ) -> Result<T, Refusal> {
         let start = Instant::now();
+        #[cfg(feature = "walls-down")]
+        let wall = crate::walls::unless_down(layer, wall);
         let raised = wall().map_err(|failure| failure.of(layer))?;
         let spent = start.elapsed() + std::mem::take(&mut self.ahead);
         let micros = u32::try_from(spent.as_micros()).unwrap_or(u32::MAX);

@@ -4,47 +4,43 @@
 use belljar_protocol::{Job, Layer, Refusal};
 use nix::libc;
 use nix::unistd::{getegid, geteuid, getgid, getppid, getuid};
-use rlimit::Resource;
 
 use crate::layers::privileges::UID;
+use crate::layers::rlimits;
 use crate::stopwatch::{Failure, Step, doing};
 use crate::sys;
 
 /// # Errors
 /// The first wall that is not where it was put.
 pub(crate) fn hold(job: &Job) -> Result<(), Refusal> {
-    namespaces().map_err(|failure| failure.of(Layer::Namespaces))?;
-    privileges().map_err(|failure| failure.of(Layer::Privileges))?;
-    rlimits(job).map_err(|failure| failure.of(Layer::Rlimits))?;
-    seccomp().map_err(|failure| failure.of(Layer::Seccomp))
+    ask(Layer::Namespaces, namespaces)?;
+    ask(Layer::Privileges, privileges)?;
+    ask(Layer::Rlimits, || rlimits::stand(&job.ceilings))?;
+    ask(Layer::Seccomp, seccomp)
+}
+
+fn ask(layer: Layer, wall: impl FnOnce() -> Step) -> Result<(), Refusal> {
+    #[cfg(feature = "walls-down")]
+    let wall = crate::walls::unless_down(layer, wall);
+    wall().map_err(|failure| failure.of(layer))
 }
 
 fn namespaces() -> Step {
-    let ids = [getuid().as_raw(), geteuid().as_raw(), getgid().as_raw(), getegid().as_raw()];
-    if ids != [UID; 4] || getppid().as_raw() != 1 {
-        return Err(Failure::because("find itself in the jar", format!("ids {ids:?}")));
+    match getppid().as_raw() {
+        1 => Ok(()),
+        parent => Err(Failure::because("find itself in the jar", format!("process {parent}"))),
     }
-    Ok(())
 }
 
 fn privileges() -> Step {
+    let ids = [getuid().as_raw(), geteuid().as_raw(), getgid().as_raw(), getegid().as_raw()];
+    if ids != [UID; 4] {
+        return Err(Failure::because("find its own id", format!("ids {ids:?}")));
+    }
     if sys::has_capabilities().map_err(doing("read capabilities"))?
         || sys::prctl(libc::PR_GET_NO_NEW_PRIVS, 0).map_err(doing("read no_new_privs"))? != 1
     {
         return Err(Failure::because("find privileges gone", "some are left"));
-    }
-    Ok(())
-}
-
-fn rlimits(job: &Job) -> Step {
-    for (resource, ceiling) in
-        [(Resource::NOFILE, job.ceilings.descriptors), (Resource::NPROC, job.ceilings.processes)]
-    {
-        let (_, hard) = resource.get().map_err(doing("read a limit"))?;
-        if hard > ceiling {
-            let reason = format!("{} is {hard}, not {ceiling}", resource.as_name());
-            return Err(Failure::because("find limits lowered", reason));
-        }
     }
     Ok(())
 }

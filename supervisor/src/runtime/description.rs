@@ -52,6 +52,9 @@ pub(super) struct Description {
     /// Files written into the jar, by absolute path.
     #[serde(default)]
     pub(super) files: BTreeMap<String, Contents>,
+    /// More of them, for runs that have secrets.
+    #[serde(default)]
+    pub(super) secret_files: BTreeMap<String, Contents>,
     /// Whether files under `/work` may be executed.
     #[serde(default)]
     pub(super) exec_scratch: bool,
@@ -170,7 +173,7 @@ impl Description {
         if self.env.values().any(|value| value.0.contains(&Part::Args)) {
             return Err("env: {args} has a meaning in argv only".to_owned());
         }
-        for (path, contents) in &self.files {
+        for (path, contents) in self.files.iter().chain(&self.secret_files) {
             if !path.starts_with("/run/belljar/") || path.contains("/../") {
                 return Err(format!("files: {path:?} is not below /run/belljar"));
             }

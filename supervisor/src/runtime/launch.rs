@@ -130,7 +130,9 @@ impl Interpreter {
         if argv.iter().any(|argument| argument.contains('\0')) {
             return Err(Error::Invalid("an argument contains a NUL".to_owned()));
         }
-        for (path, contents) in &self.runtime.files {
+        let secret_files = self.runtime.secret_files.iter();
+        let secret_files = secret_files.filter(|_| !source.secrets.is_empty());
+        for (path, contents) in self.runtime.files.iter().chain(secret_files) {
             let bytes = contents.bytes().map_err(Error::Invalid)?.to_vec();
             files.push(LaunchFile { path: path.clone(), mode: 0o444, bytes });
         }

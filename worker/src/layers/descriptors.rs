@@ -22,7 +22,7 @@ const CONTROL_FD: i32 = 10;
 /// # Errors
 /// When standard input is no socket: somebody started this by hand, and nothing is to be said.
 pub(crate) fn close_all_but_control() -> io::Result<Control> {
-    sys::close_from(FIRST_BEYOND_STREAMS, 0)?;
+    close_inherited()?;
     // A copy stays at standard input: were that number free, any descriptor could land on it.
     let stdin = io::stdin();
     if getsockopt(&stdin, sockopt::SockType)? != SockType::SeqPacket {
@@ -30,6 +30,14 @@ pub(crate) fn close_all_but_control() -> io::Result<Control> {
     }
     let control = fcntl(stdin.as_fd(), FcntlArg::F_DUPFD_CLOEXEC(CONTROL_FD))?;
     Ok(Control::new(sys::adopt(control)))
+}
+
+fn close_inherited() -> io::Result<()> {
+    #[cfg(feature = "walls-down")]
+    if crate::walls::is_left_out(belljar_protocol::Layer::Descriptors) {
+        return Ok(());
+    }
+    sys::close_from(FIRST_BEYOND_STREAMS, 0)
 }
 
 /// Marks everything that is open beyond the streams close-on-exec: a net under the flag that each

@@ -12,7 +12,7 @@ use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use nix::sched::{CloneFlags, setns, unshare};
 use nix::sys::prctl;
 use nix::sys::signal::Signal;
-use nix::unistd::{Gid, fchown, Pid, Uid, getgid, getuid, setgroups, setresgid, setresuid, setsid};
+use nix::unistd::{Gid, Pid, Uid, fchown, getgid, getuid, setgroups, setresgid, setresuid, setsid};
 
 use crate::control::{Luggage, receive_with, send_with};
 use crate::stopwatch::{Failure, Step, doing};

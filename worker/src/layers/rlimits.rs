@@ -4,7 +4,7 @@
 use belljar_protocol::{Ceilings, Note};
 use rlimit::Resource;
 
-use crate::stopwatch::{Step, doing};
+use crate::stopwatch::{Failure, Step, doing};
 
 const STACK_BYTES: u64 = 8 << 20;
 /// Bounds posix timers and queued signals, 96 thousand of which are allowed otherwise.
@@ -33,6 +33,20 @@ pub(crate) fn lower(ceilings: &Ceilings) -> Step<Option<Note>> {
     set(Resource::CORE, 1, 1)?;
     let core = Resource::CORE.get().map_err(doing("read the core limit"))?;
     Ok((core != (1, 1)).then_some(Note::CoreHelperMayRun))
+}
+
+/// Reads back those limits that a payload would raise first.
+pub(crate) fn stand(ceilings: &Ceilings) -> Step {
+    for (resource, ceiling) in
+        [(Resource::NOFILE, ceilings.descriptors), (Resource::NPROC, ceilings.processes)]
+    {
+        let (_, hard) = resource.get().map_err(doing("read a limit"))?;
+        if hard > ceiling {
+            let reason = format!("{} is {hard}, not {ceiling}", resource.as_name());
+            return Err(Failure::because("find limits lowered", reason));
+        }
+    }
+    Ok(())
 }
 
 /// What is already lower stays: raising a hard limit takes a privilege, and nobody asked for it.

@@ -1,0 +1,98 @@
+use std::os::unix::fs::PermissionsExt;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use belljar::{Limits, Outcome, Sandbox, SandboxBuilder, Source};
+
+/// A sandbox with the worker that was built with the tests.
+pub fn sandbox(runtime: &str) -> SandboxBuilder {
+    Sandbox::builder(runtime).limits(limits())
+}
+
+/// The default limits, but a test that hangs ends sooner.
+pub fn limits() -> Limits {
+    Limits { wall: Duration::from_secs(20), cpu: Duration::from_secs(20), ..Limits::strict() }
+}
+
+/// Runs a source to its end.
+pub async fn run(runtime: &str, source: impl Into<Source>) -> Outcome {
+    run_with(runtime, limits(), source).await
+}
+
+/// Runs a source to its end under limits of its own.
+pub async fn run_with(runtime: &str, limits: Limits, source: impl Into<Source>) -> Outcome {
+    let sandbox = sandbox(runtime).limits(limits).build().expect("a sandbox");
+    sandbox.run(source).await.expect("an outcome")
+}
+
+/// Runs Python code that must succeed; what it printed.
+pub async fn python(source: impl Into<Source>) -> String {
+    let outcome = run("python", source).await;
+    expect(&outcome, "ok");
+    stdout(&outcome)
+}
+
+/// Runs a script of bash that must succeed; what it printed.
+pub async fn bash(source: impl Into<Source>) -> String {
+    let outcome = run("bash", source).await;
+    expect(&outcome, "ok");
+    stdout(&outcome)
+}
+
+/// Standard output as text.
+pub fn stdout(outcome: &Outcome) -> String {
+    String::from_utf8_lossy(&outcome.stdout.bytes).into_owned()
+}
+
+/// Standard error as text.
+pub fn stderr(outcome: &Outcome) -> String {
+    String::from_utf8_lossy(&outcome.stderr.bytes).into_owned()
+}
+
+/// Fails, with all there is to know, unless the run ended with this status.
+pub fn expect(outcome: &Outcome, status: &str) {
+    let shown = |text: String| text.chars().take(2000).collect::<String>();
+    assert!(
+        outcome.verdict.status() == status,
+        "expected {status}, got {:?}\nusage: {:?}\ndenials: {:?}\nstdout: {}\nstderr: {}",
+        outcome.verdict,
+        outcome.usage,
+        outcome.denials,
+        shown(stdout(outcome)),
+        shown(stderr(outcome)),
+    );
+}
+
+/// A program that was built with the tests.
+pub fn built(name: &str) -> PathBuf {
+    let here = std::env::current_exe().expect("the running test");
+    let places = here.ancestors().skip(1).take(2).map(|place| place.join(name));
+    let mut found = places.filter(|place| place.is_file());
+    found.next().unwrap_or_else(|| panic!("{name} is not built: run cargo build first"))
+}
+
+/// A directory for the files of a test, that every user can enter. Removed when dropped.
+pub fn scratch() -> tempfile::TempDir {
+    let scratch = tempfile::Builder::new().prefix("scratch-").tempdir().expect("a directory");
+    read_by_all(scratch.path());
+    scratch
+}
+
+/// Lets the user id of a run read a file, or enter a directory.
+pub fn read_by_all(path: &Path) {
+    std::fs::set_permissions(path, std::fs::Permissions::from_mode(0o755)).expect("its own file");
+}
+
+/// The virtual environment that `BELLJAR_TEST_VENV` names.
+pub(crate) fn venv() -> Option<PathBuf> {
+    let venv = PathBuf::from(std::env::var_os("BELLJAR_TEST_VENV")?);
+    venv.join("pyvenv.cfg").is_file().then_some(venv)
+}
+
+/// One run, so that later ones find open what all of them share.
+pub(crate) async fn warm_up() {
+    if let Ok(sandbox) = sandbox("native").build() {
+        // A failure is for the tests to run into.
+        drop(sandbox.run(Source::program("/bin/true")).await);
+    }
+}

@@ -1,7 +1,30 @@
 //! Run untrusted code in throwaway processes that the kernel confines.
+//!
+//! A [`Sandbox`] is a runtime with limits. Running a [`Source`] in it spawns a worker, which builds
+//! a jar around itself (namespaces, a root file system of its own, rlimits, Landlock, seccomp) and
+//! becomes the payload; what happened comes back as an [`Outcome`]. `Err` is always our failure or
+//! a refusal, never the payload's doing.
+//!
+//! ```no_run
+//! use belljar::{Sandbox, Verdict};
+//!
+//! # async fn example() -> Result<(), belljar::Error> {
+//! let sandbox = Sandbox::builder("python").build()?;
+//! let outcome = sandbox.run("import sys; sys.exit(6 * 7)").await?;
+//! assert_eq!(outcome.verdict, Verdict::Exited { code: 42 });
+//! for layer in &outcome.receipt.layers {
+//!     println!("{}: {} ({})", layer.layer, layer.state.name(), layer.how);
+//! }
+//! # Ok(()) }
+//! ```
+//!
+//! The worker is a program of its own, `belljar-worker`, looked for beside the running executable.
+//! Everything asynchronous needs a tokio runtime with input, output and time enabled, and is
+//! cancellation safe: dropping a future or a [`Run`] kills the payload.
 
 #![forbid(unsafe_code)]
 
+mod doctor;
 mod error;
 mod judge;
 mod limits;
@@ -28,6 +51,7 @@ mod glob;
 mod output;
 mod redact;
 
+pub use doctor::{Finding, Inspection, OutOfReach, inspect, shipped};
 pub use error::{Error, Fault};
 pub use limits::{Limits, OnOutputLimit};
 pub use outcome::{Artifact, Denied, Outcome, Output, Start, TimeLimit, Timings, Usage, Verdict};
@@ -36,3 +60,8 @@ pub use run::{Chunk, Run};
 pub use runtime::{Interpreter, Runtime, Runtimes};
 pub use sandbox::{Choice, Sandbox, SandboxBuilder};
 pub use source::{Code, Source, SourceFile};
+
+/// The examples of the README compile.
+#[cfg(doctest)]
+#[doc = include_str!("../../README.md")]
+struct Readme;

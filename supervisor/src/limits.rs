@@ -4,6 +4,8 @@ use crate::Error;
 
 const KIB: u64 = 1024;
 const MIB: u64 = 1024 * KIB;
+/// Below this the worker itself does not fit.
+const LEAST_MEMORY_BYTES: u64 = 4 * MIB;
 
 /// What one run may use.
 ///
@@ -106,7 +108,11 @@ impl Limits {
     pub(crate) fn check(&self, ceiling: &Self) -> Result<(), Error> {
         for ((name, value), (_, most)) in self.rows().into_iter().zip(ceiling.rows()) {
             // Nothing to capture and nothing to collect are sensible wishes.
-            let least = u64::from(!name.starts_with("std") && !name.starts_with("artifact"));
+            let least = match name {
+                "memory_bytes" => LEAST_MEMORY_BYTES,
+                "stdout_bytes" | "stderr_bytes" | "artifacts" | "artifact_bytes" => 0,
+                _ => 1,
+            };
             if value < least || value > most {
                 return Err(Error::Invalid(format!(
                     "limit {name} is {value}, which is not between {least} and {most}"

@@ -6,11 +6,11 @@ use std::process;
 
 use belljar_protocol::{Ending, Report, Spent};
 use nix::errno::Errno;
+use nix::libc::{self, c_int};
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use nix::sys::prctl;
 use nix::sys::signal::{SigSet, Signal, kill};
 use nix::sys::signalfd::{SfdFlags, SignalFd};
-use nix::sys::wait::{WaitPidFlag, WaitStatus, waitpid};
 use nix::unistd::Pid;
 
 use crate::FAILED;
@@ -77,33 +77,29 @@ fn close_to_the_payload() {
 /// Reaps what has ended, orphans included; the payload's ending if it is among them.
 fn reap_ready(payload: Pid) -> Option<Ending> {
     loop {
-        match waitpid(None, Some(WaitPidFlag::WNOHANG)) {
-            Ok(WaitStatus::StillAlive) | Err(_) => return None,
-            Ok(status) if status.pid() == Some(payload) => {
-                if let Some(ending) = ending_of(status) {
-                    return Some(ending);
-                }
-            }
-            Ok(_) => {}
+        match sys::wait_any(libc::WNOHANG) {
+            Ok(None) | Err(_) => return None,
+            Ok(Some((pid, status))) if pid == payload => return Some(ending_of(status)),
+            Ok(Some(_)) => {}
         }
     }
 }
 
 fn reap_all(payload: Pid, mut ending: Option<Ending>) -> Option<Ending> {
     loop {
-        match waitpid(None, None) {
+        match sys::wait_any(0) {
             Err(Errno::EINTR) => {}
-            Err(_) => return ending,
-            Ok(status) if status.pid() == Some(payload) => ending = ending_of(status).or(ending),
-            Ok(_) => {}
+            Ok(None) | Err(_) => return ending,
+            Ok(Some((pid, status))) if pid == payload => ending = Some(ending_of(status)),
+            Ok(Some(_)) => {}
         }
     }
 }
 
-fn ending_of(status: WaitStatus) -> Option<Ending> {
-    match status {
-        WaitStatus::Exited(_, code) => Some(Ending::Exited(code)),
-        WaitStatus::Signaled(_, signal, _) => Some(Ending::Signalled(signal as i32)),
-        _ => None,
+fn ending_of(status: c_int) -> Ending {
+    if libc::WIFEXITED(status) {
+        Ending::Exited(libc::WEXITSTATUS(status))
+    } else {
+        Ending::Signalled(libc::WTERMSIG(status))
     }
 }

@@ -56,8 +56,10 @@ fn live(control: &Control) -> Result<Infallible, Refusal> {
         clock.raise(Layer::Namespaces, || namespaces::fork_into_jar(&job, warden_end, init_end))?;
     let tether = match jar {
         namespaces::Side::Warden { init, tether } => {
-            drop((sources, luggage));
-            warden::outlive(init, &tether, control, job.deadline_ms); // -> !
+            let deadline_ms = job.deadline_ms;
+            // With the job go its secrets: only the payload-to-be keeps a copy.
+            drop((sources, luggage, job));
+            warden::outlive(init, &tether, control, deadline_ms); // -> !
         }
         namespaces::Side::Init { tether } => tether,
     };
@@ -65,7 +67,7 @@ fn live(control: &Control) -> Result<Infallible, Refusal> {
     let jar = confine::init(&job, &luggage, &tether, sources, &mut clock)?;
     let (payload_gone, payload_here) = control::exec_pipe()?;
     if let Fork::Parent(payload) = confine::split_off_payload()? {
-        drop((jar, luggage, tether, payload_here));
+        drop((jar, luggage, tether, payload_here, job));
         init::reap_until_ended(payload, &payload_gone, control); // -> !
     }
     drop(payload_gone);

@@ -10,6 +10,7 @@ use std::io;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, FromRawFd, OwnedFd};
 use std::ptr;
 
+use nix::errno::Errno;
 use nix::libc::{self, c_int, c_long, c_uint, c_ulong};
 use nix::unistd::Pid;
 
@@ -213,6 +214,14 @@ pub(crate) fn children_usage() -> (u64, u64) {
     };
     let resident_kib = u64::try_from(usage.ru_maxrss).unwrap_or_default();
     (micros(usage.ru_utime) + micros(usage.ru_stime), resident_kib * 1024)
+}
+
+/// waitpid(2) for any child that ended, with its raw status: nix knows none of real-time signals.
+pub(crate) fn wait_any(flags: c_int) -> nix::Result<Option<(Pid, c_int)>> {
+    let mut status = 0;
+    // SAFETY: the status outlives the call.
+    let pid = unsafe { libc::waitpid(-1, &raw mut status, flags) };
+    Errno::result(pid).map(|pid| (pid > 0).then(|| (Pid::from_raw(pid), status)))
 }
 
 /// execve(2); returns only the reason why it failed.

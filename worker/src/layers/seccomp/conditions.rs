@@ -57,6 +57,14 @@ pub(crate) const CONDITIONS: &[Condition] = &[
         reason: "as sendto",
     },
     Condition {
+        calls: &[SYS_setsockopt],
+        argument: 2,
+        mask: WHOLE,
+        cases: &[(SOCKET_OPTIONS, Allow)],
+        otherwise: Denial(EPERM),
+        reason: "SO_ATTACH_FILTER and its kin load programs into the kernel",
+    },
+    Condition {
         calls: &[SYS_ioctl],
         argument: 1,
         mask: WHOLE,
@@ -156,6 +164,18 @@ const NEW_NAMESPACES: i32 = CLONE_NEWNS
 /// All that is not a device.
 const FILE_TYPES: &[i32] =
     &[0, S_IFREG.cast_signed(), S_IFIFO.cast_signed(), S_IFSOCK.cast_signed()];
+
+/// What can be set on a unix socket, the only kind there is.
+const SOCKET_OPTIONS: &[i32] = &[
+    SO_SNDBUF,    // multiprocessing sets buffers
+    SO_RCVBUF,    // the same
+    SO_REUSEADDR, // servers set it on whatever they bind
+    SO_KEEPALIVE, // the same
+    SO_LINGER,    // the same
+    SO_PASSCRED,  // asks who sends
+    SO_RCVTIMEO,  // socket.settimeout of some languages
+    SO_SNDTIMEO,  // the same
+];
 
 /// Numbers of asm-generic, the same on every architecture belljar knows.
 const IOCTLS: &[i32] = &[

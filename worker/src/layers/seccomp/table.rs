@@ -161,7 +161,7 @@ const TIME: &[Row] = &[
 const LOCAL_SOCKETS: &[Row] = &[
     (&[SYS_connect, SYS_bind, SYS_listen, SYS_accept, SYS_accept4], "servers within the jar"),
     (&[SYS_shutdown, SYS_getsockname, SYS_getpeername], "bash asks what its input is"),
-    (&[SYS_setsockopt, SYS_getsockopt], "multiprocessing sets buffers"),
+    (&[SYS_getsockopt], "multiprocessing asks for buffers"),
 ];
 
 /// Refused as an unprivileged user is refused, without a word.

@@ -78,7 +78,7 @@ pub async fn inspect() -> Result<Inspection, Error> {
     let inspection = match sandbox.run(Source::program(worker)).await {
         Ok(outcome) => stood(host, &outcome),
         Err(Error::Unenforceable { what, reason, errno, hint }) => {
-            refused(host, &what, reason, errno, hint)
+            refused(host, &what, &reason, errno, hint)
         }
         Err(error) => return Err(error),
     };
@@ -129,7 +129,7 @@ fn stood(host: &Host, outcome: &Outcome) -> Inspection {
 }
 
 /// A layer could not be raised; those before it stood, and those behind it were not tried.
-fn refused(host: &Host, what: &str, reason: String, errno: i32, hint: &str) -> Inspection {
+fn refused(host: &Host, what: &str, reason: &str, errno: i32, hint: &str) -> Inspection {
     let failed = Layer::ALL.iter().position(|layer| layer.name() == what);
     let rows = Layer::ALL.iter().enumerate().map(|(place, layer)| match failed {
         Some(failed) if place < failed => Finding {
@@ -137,7 +137,7 @@ fn refused(host: &Host, what: &str, reason: String, errno: i32, hint: &str) -> I
             ..missing(*layer, format!("stood when {what} was tried"))
         },
         Some(failed) if place == failed => {
-            Finding { errno, fix: hint.to_owned(), ..missing(*layer, reason.clone()) }
+            Finding { errno, fix: hint.to_owned(), ..missing(*layer, reason.to_owned()) }
         }
         _ => missing(*layer, format!("not reached: {what} comes first")),
     });
@@ -257,7 +257,7 @@ mod tests {
 
     #[test]
     fn what_comes_behind_a_missing_layer_is_never_called_enforced() {
-        let inspection = refused(Host::get(), "rootfs", "no".to_owned(), 1, "do this");
+        let inspection = refused(Host::get(), "rootfs", "no", 1, "do this");
         let states: Vec<_> = inspection.layers.iter().map(|row| row.state).collect();
         let (stood, rest) = states.split_at(2);
         assert!(stood.iter().all(|state| *state == State::Enforced), "{states:?}");
@@ -265,7 +265,7 @@ mod tests {
         let rootfs = &inspection.layers[2];
         assert_eq!((rootfs.errno, rootfs.fix.as_str()), (1, "do this"));
         assert!(!inspection.is_strict());
-        let unknown = refused(Host::get(), "the moon", "no".to_owned(), 0, "");
+        let unknown = refused(Host::get(), "the moon", "no", 0, "");
         assert!(unknown.layers.iter().all(|row| row.state == State::Missing));
     }
 }

@@ -181,7 +181,7 @@ impl Verdict {
             Self::Exited { code } => format!("exited with code {code}"),
             Self::Signalled { signal } => {
                 let name = nix::sys::signal::Signal::try_from(signal)
-                    .map_or_else(|_| signal.to_string(), |signal| signal.to_string());
+                    .map_or_else(|_| format!("signal {signal}"), |signal| signal.to_string());
                 format!("ended by {name}")
             }
             Self::TimedOut(TimeLimit::Cpu) => {

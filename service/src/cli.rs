@@ -1,0 +1,102 @@
+//! The command line.
+
+mod attack;
+mod collected;
+mod doctor;
+mod explain;
+mod input;
+mod limits;
+mod options;
+mod run;
+mod runtimes;
+mod say;
+mod screen;
+mod words;
+
+use std::env;
+use std::io;
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use belljar::{Error, Runtimes};
+use clap::Parser;
+use clap::error::ErrorKind;
+
+use options::{Command, Options};
+
+/// belljar refused or failed.
+const REFUSED: u8 = 125;
+
+/// Does what the arguments of this process ask for.
+pub fn main() -> ExitCode {
+    let as_json = env::args_os().take_while(|arg| arg != "--").any(|arg| arg == "--json");
+    let options = match Options::try_parse() {
+        Ok(options) => options,
+        Err(error) => return explain_usage(&error, as_json),
+    };
+    let done = listen_to_logs().and_then(|()| match options.command {
+        Command::Run(options) => run::main(*options),
+        Command::Doctor { json, attack: false } => doctor::main(json),
+        Command::Doctor { json, attack: true } => attack::main(json),
+        Command::Runtimes { json, directory } => runtimes::main(json, directory),
+    });
+    done.unwrap_or_else(|error| refuse(&error, as_json))
+}
+
+/// Says why nothing was started, or why what was started came to nothing.
+fn refuse(error: &Error, as_json: bool) -> ExitCode {
+    if as_json {
+        say::print(&format!("{}\n", crate::json::problem(error)));
+    } else {
+        say::complain(&error.to_string());
+    }
+    ExitCode::from(REFUSED)
+}
+
+/// clap explains over several lines; here every error is one.
+fn explain_usage(error: &clap::Error, as_json: bool) -> ExitCode {
+    let text = error.render().to_string();
+    if matches!(error.kind(), ErrorKind::DisplayHelp | ErrorKind::DisplayVersion) {
+        say::print(&text);
+        return ExitCode::SUCCESS;
+    }
+    if error.kind() == ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand {
+        let what = "say what to do: run, doctor or runtimes; belljar --help tells more";
+        return refuse(&Error::Invalid(what.to_owned()), as_json);
+    }
+    let told = text.lines().take_while(|line| !line.starts_with("Usage:"));
+    let told = told.filter(|line| !line.starts_with("For more information"));
+    let parts: Vec<_> = told.map(str::trim).filter(|line| !line.is_empty()).collect();
+    let line = parts.join("; ");
+    let line = line.strip_prefix("error: ").unwrap_or(&line);
+    refuse(&Error::Invalid(format!("{line} (belljar --help tells more)")), as_json)
+}
+
+/// `BELLJAR_LOG` is a filter such as `debug` or `belljar=info`; without it nothing is logged.
+fn listen_to_logs() -> Result<(), Error> {
+    let Some(filter) = env::var_os("BELLJAR_LOG").filter(|filter| !filter.is_empty()) else {
+        return Ok(());
+    };
+    let filter = filter.to_string_lossy();
+    let filter = tracing_subscriber::EnvFilter::try_new(&*filter)
+        .map_err(|error| Error::Invalid(format!("BELLJAR_LOG={filter}: {error}")))?;
+    tracing_subscriber::fmt().with_env_filter(filter).with_writer(io::stderr).init();
+    Ok(())
+}
+
+/// The built-in runtimes and those of the operator's directory.
+fn known_runtimes(directory: Option<PathBuf>) -> Result<Runtimes, Error> {
+    let directory = directory.or_else(|| env::var_os("BELLJAR_RUNTIMES").map(PathBuf::from));
+    match directory.filter(|directory| !directory.as_os_str().is_empty()) {
+        Some(directory) => Runtimes::builtin().with_directory(&directory),
+        None => Ok(Runtimes::builtin()),
+    }
+}
+
+/// One thread is enough: whatever blocks for long does so on a thread of its own.
+fn event_loop() -> Result<tokio::runtime::Runtime, Error> {
+    tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .map_err(|error| Error::Internal("cannot wait for events".to_owned(), error))
+}

@@ -1,0 +1,123 @@
+//! `belljar doctor`.
+
+use std::collections::BTreeMap;
+use std::process::ExitCode;
+
+use belljar::{Error, Finding, Inspection};
+use serde::Serialize;
+
+use super::{event_loop, say};
+use crate::json;
+
+#[derive(Serialize)]
+struct Row<'a> {
+    strict: bool,
+    level: Option<&'a str>,
+    layers: Vec<FindingRow<'a>>,
+    limits: Vec<FindingRow<'a>>,
+    next: Option<NextRow<'a>>,
+    notes: &'a [String],
+    warnings: &'a [String],
+    host: BTreeMap<&'a str, &'a str>,
+}
+
+#[derive(Serialize)]
+struct FindingRow<'a> {
+    name: &'a str,
+    state: &'a str,
+    how: &'a str,
+    cost_us: u64,
+    errno: i32,
+    fix: Option<&'a str>,
+}
+
+#[derive(Serialize)]
+struct NextRow<'a> {
+    level: &'a str,
+    why: &'a str,
+    fix: &'a str,
+}
+
+pub(super) fn main(as_json: bool) -> Result<ExitCode, Error> {
+    let inspection = event_loop()?.block_on(belljar::inspect())?;
+    if as_json {
+        say::print(&format!("{}\n", json::line(&Row::new(&inspection))));
+    } else {
+        say::print(&text(&inspection));
+    }
+    Ok(if inspection.is_strict() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+}
+
+fn text(inspection: &Inspection) -> String {
+    let mut text = match inspection.level {
+        Some(level) => format!(
+            "Runs on this host reach level {}; the default floor {} met.\n",
+            level_name(level),
+            if inspection.is_strict() { "is" } else { "cannot be" },
+        ),
+        None => "A jar cannot be raised on this host.\n".to_owned(),
+    };
+    let cells = |rows: &[Finding]| {
+        let cells = rows.iter().map(|row| {
+            let fix =
+                if row.fix.is_empty() { String::new() } else { format!("; fix: {}", row.fix) };
+            let errno =
+                if row.errno == 0 { String::new() } else { format!(" (errno {})", row.errno) };
+            let how = format!("{}{errno}{fix}", row.how);
+            [row.name.to_owned(), row.state.name().to_owned(), how]
+        });
+        say::table(&cells.collect::<Vec<_>>())
+    };
+    text.extend(["layers:\n", &cells(&inspection.layers), "limits:\n", &cells(&inspection.limits)]);
+    let facts = inspection.facts.iter().map(|(name, fact)| [(*name).to_owned(), fact.clone()]);
+    text.extend(["host:\n", &say::table(&facts.collect::<Vec<_>>())]);
+    for (title, lines) in [("notes", &inspection.notes), ("warnings", &inspection.warnings)] {
+        if !lines.is_empty() {
+            let rows: Vec<_> = lines.iter().map(|line| [line.clone()]).collect();
+            text.extend([title, ":\n", &say::table(&rows)]);
+        }
+    }
+    if let Some(next) = &inspection.next {
+        text.extend([format!("{}; fix: {}\n", next.why, next.fix)]);
+    }
+    text.push_str("belljar doctor --attack proves it.\n");
+    text
+}
+
+fn level_name(level: belljar::Floor) -> &'static str {
+    // On the command line the third level is called strict.
+    if level == belljar::Floor::L3 { "L3" } else { level.name() }
+}
+
+impl<'a> Row<'a> {
+    fn new(inspection: &'a Inspection) -> Self {
+        let rows = |rows: &'a [Finding]| rows.iter().map(FindingRow::new).collect();
+        Self {
+            strict: inspection.is_strict(),
+            level: inspection.level.map(level_name),
+            layers: rows(&inspection.layers),
+            limits: rows(&inspection.limits),
+            next: inspection.next.as_ref().map(|next| NextRow {
+                level: level_name(next.level),
+                why: &next.why,
+                fix: &next.fix,
+            }),
+            notes: &inspection.notes,
+            warnings: &inspection.warnings,
+            host: inspection.facts.iter().map(|(name, fact)| (*name, fact.as_str())).collect(),
+        }
+    }
+}
+
+impl<'a> FindingRow<'a> {
+    fn new(finding: &'a Finding) -> Self {
+        Self {
+            name: finding.name,
+            state: finding.state.name(),
+            how: &finding.how,
+            cost_us: u64::try_from(finding.cost.as_micros()).unwrap_or(u64::MAX),
+            errno: finding.errno,
+            fix: (!finding.fix.is_empty()).then_some(finding.fix.as_str()),
+        }
+    }
+}

@@ -1,0 +1,75 @@
+//! Limits as options.
+
+use std::time::Duration;
+
+use belljar::{Limits, OnOutputLimit};
+use clap::Parser;
+
+use super::words;
+
+/// What a run may use. Also read from the attack corpus, whose rows name their limits.
+#[derive(Debug, Default, Parser)]
+#[command(no_binary_name = true)]
+pub(super) struct LimitOptions {
+    /// Memory of all processes together [default: 256M]
+    #[arg(long, value_name = "SIZE", value_parser = words::size)]
+    memory: Option<u64>,
+    /// Processor time of all processes together [default: 60s]
+    #[arg(long, value_name = "TIME", value_parser = words::time)]
+    cpu: Option<Duration>,
+    /// Elapsed time [default: 60s]
+    #[arg(long, value_name = "TIME", value_parser = words::time)]
+    wall: Option<Duration>,
+    /// Open descriptors of a process [default: 256]
+    #[arg(long, value_name = "N")]
+    fds: Option<u32>,
+    /// Captured standard output [default: 1M]
+    #[arg(long, value_name = "SIZE", value_parser = words::size)]
+    stdout_limit: Option<u64>,
+    /// Captured standard error [default: 1M]
+    #[arg(long, value_name = "SIZE", value_parser = words::size)]
+    stderr_limit: Option<u64>,
+    /// What happens beyond: truncate or kill [default: truncate]
+    #[arg(long, value_name = "ACTION", value_parser = words::on_output_limit)]
+    on_output_limit: Option<OnOutputLimit>,
+    /// Processes and threads [default: 64]
+    #[arg(long, value_name = "N")]
+    processes: Option<u32>,
+    /// Bytes of all files written, which also count as memory [default: 64M]
+    #[arg(long, value_name = "SIZE", value_parser = words::size)]
+    disk: Option<u64>,
+    /// Files and directories written [default: 16384]
+    #[arg(long, value_name = "N")]
+    inodes: Option<u64>,
+    /// Bytes of one written file [default: 64M]
+    #[arg(long, value_name = "SIZE", value_parser = words::size)]
+    file_size: Option<u64>,
+    /// Files collected [default: 64]
+    #[arg(long, value_name = "N")]
+    artifacts: Option<u32>,
+    /// Bytes of all files collected [default: 16M]
+    #[arg(long, value_name = "SIZE", value_parser = words::size)]
+    artifact_bytes: Option<u64>,
+}
+
+impl LimitOptions {
+    /// The defaults with what was asked for.
+    pub(super) fn limits(&self) -> Limits {
+        let strict = Limits::strict();
+        Limits {
+            memory_bytes: self.memory.unwrap_or(strict.memory_bytes),
+            cpu: self.cpu.unwrap_or(strict.cpu),
+            wall: self.wall.unwrap_or(strict.wall),
+            descriptors: self.fds.unwrap_or(strict.descriptors),
+            stdout_bytes: self.stdout_limit.unwrap_or(strict.stdout_bytes),
+            stderr_bytes: self.stderr_limit.unwrap_or(strict.stderr_bytes),
+            on_output_limit: self.on_output_limit.unwrap_or(strict.on_output_limit),
+            processes: self.processes.unwrap_or(strict.processes),
+            disk_bytes: self.disk.unwrap_or(strict.disk_bytes),
+            inodes: self.inodes.unwrap_or(strict.inodes),
+            file_bytes: self.file_size.unwrap_or(strict.file_bytes),
+            artifacts: self.artifacts.unwrap_or(strict.artifacts),
+            artifact_bytes: self.artifact_bytes.unwrap_or(strict.artifact_bytes),
+        }
+    }
+}

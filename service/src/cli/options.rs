@@ -1,0 +1,119 @@
+//! Every option, as clap reads it.
+
+use std::path::PathBuf;
+
+use belljar::Floor;
+use clap::{Args, Parser, Subcommand};
+
+use super::limits::LimitOptions;
+use super::words::{self, Mode};
+
+/// Run untrusted code in throwaway processes that the kernel confines.
+#[derive(Debug, Parser)]
+#[command(name = "belljar", version, max_term_width = 100)]
+pub(super) struct Options {
+    #[command(subcommand)]
+    pub(super) command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+pub(super) enum Command {
+    /// Run code in a jar of its own
+    #[command(after_help = EXIT_STATUS)]
+    Run(Box<RunOptions>),
+    /// Show what this host can enforce, layer by layer, and what to do about the rest
+    Doctor {
+        /// Print JSON
+        #[arg(long)]
+        json: bool,
+        /// Run the attack corpus, each attack in a jar, and tell what held
+        #[arg(long)]
+        attack: bool,
+    },
+    /// List the languages and what they need
+    Runtimes {
+        /// Print JSON
+        #[arg(long)]
+        json: bool,
+        /// Add the *.toml files of this directory (or set `BELLJAR_RUNTIMES`)
+        #[arg(long = "runtimes", value_name = "DIR")]
+        directory: Option<PathBuf>,
+    },
+}
+
+const EXIT_STATUS: &str = "\
+Sizes are bytes, or a number with K, M, G or T; times are seconds, or a number with ms, s, min, h.
+
+Exit status: the payload's own; 128+n for signal n; 124 when its time is up, wall or processor;
+137 when its memory is; 153 when it was killed for too much output; 159 when it was killed for a
+forbidden system call; 130 or 143 when belljar was interrupted; 125 when belljar refused or failed.
+With --json it is 0 for every outcome.";
+
+#[derive(Debug, Args)]
+pub(super) struct RunOptions {
+    /// A file with code, an executable, or - for code from standard input
+    pub(super) file: Option<PathBuf>,
+    /// Code, instead of a file
+    #[arg(short, long, allow_hyphen_values = true, conflicts_with = "file")]
+    pub(super) code: Option<String>,
+    /// Arguments of the payload
+    #[arg(last = true)]
+    pub(super) args: Vec<String>,
+    /// The language; found by extension, #! line or ELF magic otherwise, and python at last
+    #[arg(short, long, value_name = "NAME")]
+    pub(super) runtime: Option<String>,
+    /// An interpreter, or the directory of a virtual environment. It is asked about itself outside
+    /// of any jar
+    #[arg(long, visible_alias = "python", value_name = "PATH")]
+    pub(super) program: Option<PathBuf>,
+    /// Add the runtimes of a directory of *.toml files (or set `BELLJAR_RUNTIMES`)
+    #[arg(long, value_name = "DIR")]
+    pub(super) runtimes: Option<PathBuf>,
+
+    /// Print the outcome as one line of JSON instead of passing output through
+    #[arg(long)]
+    pub(super) json: bool,
+    /// Say afterwards what was in force, what was refused and what was used
+    #[arg(long)]
+    pub(super) explain: bool,
+
+    #[command(flatten)]
+    pub(super) limits: LimitOptions,
+    /// The least protection to accept: strict, or L5 to L1
+    #[arg(long, value_name = "LEVEL", default_value = "strict", value_parser = words::floor)]
+    pub(super) floor: Floor,
+    /// Raise the jar from nothing, even where one is waiting
+    #[arg(long)]
+    pub(super) cold: bool,
+
+    /// The payload's standard input; - for belljar's own, which is passed on unasked when it is a
+    /// pipe or a file and until it ends
+    #[arg(long, value_name = "FILE")]
+    pub(super) stdin: Option<PathBuf>,
+    /// Set an environment variable
+    #[arg(long, value_name = "NAME=VALUE")]
+    pub(super) env: Vec<String>,
+    /// Hand over a secret: its value (visible in ps while belljar runs), a file, or from belljar's
+    /// environment
+    #[arg(long, value_name = "NAME=VALUE|NAME@FILE|NAME")]
+    pub(super) secret: Vec<String>,
+    /// Copy a file into /work
+    #[arg(long = "file", value_name = "HOST[:NAME]")]
+    pub(super) files: Vec<String>,
+    /// Show a directory read-only, under its own path
+    #[arg(long, value_name = "DIR")]
+    pub(super) read_only: Vec<PathBuf>,
+    /// Collect files from /work into this directory; all new ones unless --collect says which
+    #[arg(long, value_name = "DIR")]
+    pub(super) out: Option<PathBuf>,
+    /// Collect the files that match, relative to /work; ** is any directory
+    #[arg(long, value_name = "GLOB")]
+    pub(super) collect: Vec<String>,
+
+    /// Not yet: every run is without a network
+    #[arg(long, value_name = "HOST:PORT", hide = true)]
+    pub(super) allow_net: Vec<String>,
+    /// Not yet: the language has no rules beyond those of the jar
+    #[arg(long, default_value = "full", value_parser = words::mode, hide = true)]
+    pub(super) mode: Mode,
+}

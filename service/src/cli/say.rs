@@ -1,0 +1,46 @@
+//! What belljar itself says.
+
+use std::io::{self, Write};
+
+/// One line on standard error. Parts of it may come from a payload, or from whoever named a file.
+pub(super) fn complain(line: &str) {
+    let line: String = line.chars().map(visible).collect();
+    // There is nobody left to tell that nobody listens.
+    drop(writeln!(io::stderr(), "belljar: {line}"));
+}
+
+/// Text of belljar's own on standard output.
+pub(super) fn print(text: &str) {
+    let mut stdout = io::stdout().lock();
+    drop(stdout.write_all(text.as_bytes()).and_then(|()| stdout.flush()));
+}
+
+/// Text of belljar's own on standard error.
+pub(super) fn explain(text: &str) {
+    drop(io::stderr().write_all(text.as_bytes()));
+}
+
+/// Rows with their columns below each other. The last one is as long as it likes.
+pub(super) fn table<const N: usize>(rows: &[[String; N]]) -> String {
+    let mut widths = [0; N];
+    for row in rows {
+        for (width, cell) in widths.iter_mut().zip(row) {
+            *width = (*width).max(cell.chars().count());
+        }
+    }
+    let mut text = String::new();
+    for row in rows {
+        let mut line = String::from(" ");
+        for (width, cell) in widths.iter().zip(row) {
+            let cell: String = cell.chars().map(visible).collect();
+            line.extend([format!(" {cell:width$} ")]);
+        }
+        text.push_str(line.trim_end());
+        text.push('\n');
+    }
+    text
+}
+
+fn visible(letter: char) -> char {
+    if letter.is_control() { '\u{fffd}' } else { letter }
+}

@@ -16,14 +16,17 @@ mod guard;
 mod help;
 mod need;
 mod suite;
+mod walls_down;
 
 pub use guard::Before;
 pub use help::{
     bash, built, expect, limits, python, read_by_all, run, run_with, sandbox, scratch, stderr,
     stdout,
 };
+pub use libtest_mimic::Completion;
 pub use need::Need;
 pub use suite::{Passes, Suite, Test};
+pub use walls_down::{Fallen, run_failing, run_without, walls_down_worker};
 
 /// Lists tests by the names of their functions, each with what it needs: `tests![one(), two(Python)]`.
 #[macro_export]

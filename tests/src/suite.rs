@@ -23,13 +23,14 @@ pub struct Test {
     body: Body,
 }
 
-type Body = Box<dyn FnOnce() -> Pin<Box<dyn Future<Output = Result<(), Failed>>>> + Send>;
+type Body = Box<dyn FnOnce() -> Pin<Box<dyn Future<Output = Result<Completion, Failed>>>> + Send>;
 
-/// What a test may end with: nothing, or a result whose error is a failure.
+/// What a test may end with: nothing, or a result whose error is a failure. One that learns while
+/// it runs that this host has nothing to test says so by its completion.
 pub trait Passes {
     /// # Errors
     /// When the test failed.
-    fn passed(self) -> Result<(), Failed>;
+    fn passed(self) -> Result<Completion, Failed>;
 }
 
 /// A test that takes longer hangs, and a hanging test is a leaking jar.
@@ -114,7 +115,7 @@ impl Test {
             return Trial::ignorable_test(name, || Ok(Completion::ignored()));
         }
         let alone = self.needs.contains(&Need::Alone);
-        Trial::test(self.name, move || {
+        Trial::ignorable_test(self.name, move || {
             static ROOM: RwLock<()> = RwLock::new(());
             let _together = (!alone).then(|| ROOM.read().unwrap_or_else(PoisonError::into_inner));
             let _alone = alone.then(|| ROOM.write().unwrap_or_else(PoisonError::into_inner));
@@ -140,14 +141,20 @@ pub(crate) fn runtime() -> &'static Runtime {
 }
 
 impl Passes for () {
-    fn passed(self) -> Result<(), Failed> {
-        Ok(())
+    fn passed(self) -> Result<Completion, Failed> {
+        Ok(Completion::Completed)
     }
 }
 
-impl<E: std::fmt::Display> Passes for Result<(), E> {
-    fn passed(self) -> Result<(), Failed> {
-        self.map_err(|error| Failed::from(error.to_string()))
+impl<P: Passes, E: std::fmt::Display> Passes for Result<P, E> {
+    fn passed(self) -> Result<Completion, Failed> {
+        self.map_or_else(|error| Err(Failed::from(error.to_string())), Passes::passed)
+    }
+}
+
+impl Passes for Completion {
+    fn passed(self) -> Result<Completion, Failed> {
+        Ok(self)
     }
 }
 

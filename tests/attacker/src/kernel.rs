@@ -12,7 +12,7 @@ use crate::sys::{call, map};
 use crate::tries::{Finding, Tries, errno};
 
 pub(crate) fn splice() -> Finding {
-    let mut tries = Tries::new();
+    let mut tries = Tries::of_features();
     tries.attempt("splice", || {
         let file = File::open("/proc/self/exe").map_err(errno)?;
         let (_read, write) = pipe()?;
@@ -180,7 +180,7 @@ pub(crate) fn file_notification() -> Finding {
 }
 
 pub(crate) fn terminal_controls() -> Finding {
-    let mut tries = Tries::new();
+    let mut tries = Tries::of_features();
     let Ok((read, _write)) = pipe() else {
         return Finding::Inconclusive("no pipe".to_owned());
     };

@@ -94,7 +94,7 @@ pub(crate) fn hostile_names() -> Finding {
     let Ok(scratch) = Scratch::open() else {
         return Finding::Inconclusive("nothing can be written".to_owned());
     };
-    let mut tries = Tries::new();
+    let mut tries = Tries::of_features();
     let mut made = 0;
     for name in [&[b'n'; 255][..], b"two\nlines", b"not \xff text", b"-rf", b"\x1b[2J", b"a;b"] {
         let path = scratch.join(std::ffi::OsStr::from_bytes(name));

@@ -44,6 +44,11 @@ enum End {
 /// Answers by which a wall refuses; any other errno means that the kernel took the call.
 const REFUSALS: &[Errno] = &[Errno::EPERM, Errno::EACCES, Errno::ENOSYS];
 
+/// Answers of a wall that stands in for a file or file system without the feature: programs then
+/// do without it, where another answer stops them.
+const UNFIT: &[Errno] =
+    &[Errno::EPERM, Errno::EACCES, Errno::ENOSYS, Errno::EINVAL, Errno::EOPNOTSUPP];
+
 /// Answers by which an empty root file system refuses as well.
 const NO_SUCH_FILE: &[Errno] = &[
     Errno::EPERM,
@@ -72,8 +77,13 @@ const NO_NETWORK: &[Errno] = &[
 ];
 
 /// What a kernel without a feature answers by itself.
-const LACKING: &[Errno] =
-    &[Errno::ENOSYS, Errno::EAFNOSUPPORT, Errno::EPROTONOSUPPORT, Errno::ESOCKTNOSUPPORT];
+const LACKING: &[Errno] = &[
+    Errno::ENOSYS,
+    Errno::EOPNOTSUPP,
+    Errno::EAFNOSUPPORT,
+    Errno::EPROTONOSUPPORT,
+    Errno::ESOCKTNOSUPPORT,
+];
 
 impl Tries {
     /// Tries of system calls.
@@ -90,6 +100,11 @@ impl Tries {
     /// Tries of paths.
     pub(crate) fn of_files() -> Self {
         Self { refusals: NO_SUCH_FILE, ..Self::new() }
+    }
+
+    /// Tries of features that a file may lack.
+    pub(crate) fn of_features() -> Self {
+        Self { refusals: UNFIT, ..Self::new() }
     }
 
     /// Tries of sockets.

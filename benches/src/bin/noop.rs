@@ -1,0 +1,3 @@
+//! A native program that does nothing: what is measured around it is the jar.
+
+fn main() {}

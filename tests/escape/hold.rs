@@ -1,0 +1,64 @@
+//! An attack in a full jar, raised by the library.
+
+use std::time::Duration;
+
+use belljar::{Outcome, Source, State, Verdict};
+use belljar_tests::{Completion, built, expect, run_with, stderr, stdout};
+
+use crate::corpus::Attack;
+use crate::scenes;
+
+/// What a cgroup counts and a look at processes does not see: the receipt says what is lost.
+const COUNTED_BY_CGROUP: [&str; 1] = ["A70c"];
+
+/// Fails unless the jar held.
+pub(crate) async fn holds(attack: Attack) -> Completion {
+    let source = Source::program(built("belljar-attacker")).arg(&attack.id).collect("**/*");
+    let outcome = run_with("native", attack.limits(), source).await;
+    let memory = outcome.receipt.limits.iter().find(|row| row.limit == "memory_bytes");
+    let memory = memory.expect("every limit in the receipt");
+    if COUNTED_BY_CGROUP.contains(&attack.id.as_str()) && memory.state == State::Degraded {
+        return Completion::ignored_with(format!("memory_bytes is degraded: {}", memory.how));
+    }
+    let said = stdout(&outcome);
+    let bit = said.lines().find(|line| line.starts_with("bit:"));
+    assert_eq!(bit, None, "{}", attack.name);
+    let (kind, wanted) = attack.expect.split_once(':').unwrap_or((&attack.expect, ""));
+    match (kind, wanted) {
+        ("held", _) => {
+            expect(&outcome, "ok");
+            assert!(said.lines().any(|line| line.starts_with("held:")), "{said}");
+        }
+        ("scene", _) => {
+            expect(&outcome, "ok");
+            scenes::judge(&attack.id, &outcome);
+        }
+        ("status", status) => expect(&outcome, status),
+        ("signal", number) => {
+            assert_eq!(signal(&outcome), number.parse().ok(), "{}", shown(&outcome))
+        }
+        _ => panic!("an expectation that the tests do not know: {attack:?}"),
+    }
+    ended_in_time(&attack, &outcome);
+    Completion::Completed
+}
+
+/// The signal that the payload died of; the filter's own is a verdict of its own.
+fn signal(outcome: &Outcome) -> Option<i32> {
+    match outcome.verdict {
+        Verdict::Signalled { signal } => Some(signal),
+        Verdict::Denied => Some(nix::libc::SIGSYS),
+        _ => None,
+    }
+}
+
+/// Neither a limit nor whoever holds the output may delay the end.
+fn ended_in_time(attack: &Attack, outcome: &Outcome) {
+    const SLACK: Duration = Duration::from_millis(500);
+    let most = attack.limits().wall + SLACK;
+    assert!(outcome.usage.wall <= most, "{:?} is more than {most:?}", outcome.usage.wall);
+}
+
+fn shown(outcome: &Outcome) -> String {
+    format!("{:?}\n{}\n{}", outcome.verdict, stdout(outcome), stderr(outcome))
+}

@@ -1,4 +1,6 @@
 //! Memory: of an idle supervisor, of a worker before it has a job, and what many runs leave.
+//!
+//! `BELLJAR_BENCH_ROUNDS` names the number of runs, `BELLJAR_BENCH_SECONDS` what bounds them.
 
 use std::fs;
 use std::io::{self, Write as _};
@@ -16,6 +18,7 @@ const NOOP: &str = env!("CARGO_BIN_EXE_belljar-bench-noop");
 /// Runs before the first look: whatever is made once is there.
 const WARM_UP: u64 = 100;
 const AT_ONCE: usize = 4;
+const LOOKS: u64 = 5;
 const KIB: u64 = 1024;
 
 fn main() -> Result<(), Error> {
@@ -39,22 +42,25 @@ fn growth(effort: Effort, jars: &Arc<Jars>, sandbox: &Sandbox) -> Result<(), Err
         Ok(number) => number.parse().map_err(|_| "BELLJAR_BENCH_SECONDS is no number")?,
         Err(_) => 300,
     };
-    let before = Standing::now()?;
     let started = Instant::now();
-    let runs = soak(jars, sandbox, effort.rounds as u64, Duration::from_secs(seconds))?;
-    let elapsed = started.elapsed();
-    let after = Standing::now()?;
-    let rate = u128::from(runs) * 1000 / elapsed.as_millis().max(1);
-    say(&format!("\nsoak: {runs} runs, {AT_ONCE} at once, {rate} each second"))?;
-    say(&format!("{:<20}{:>12}{:>12}{:>12}", "of the supervisor", "before", "after", "growth"))?;
-    for (name, before, after) in [
-        ("resident KiB", before.resident_bytes / KIB, after.resident_bytes / KIB),
-        ("descriptors", before.descriptors, after.descriptors),
-        ("children", before.children, after.children),
-    ] {
-        let growth = i128::from(after) - i128::from(before);
-        say(&format!("{name:<20}{before:>12}{after:>12}{growth:>+12}"))?;
+    let mut runs = 0;
+    let mut looks = vec![Standing::now()?];
+    // Several looks: what settles after a while is a cache, what goes on rising is a leak.
+    for _ in 0..LOOKS {
+        let part = (effort.rounds as u64).div_ceil(LOOKS);
+        let most = Duration::from_secs(seconds) / u32::try_from(LOOKS)?;
+        runs += soak(jars, sandbox, part, most)?;
+        looks.push(Standing::now()?);
     }
+    let rate = u128::from(runs) * 1000 / started.elapsed().as_millis().max(1);
+    say(&format!("\nsoak: {runs} runs, {AT_ONCE} at once, {rate} each second; looks in between"))?;
+    let column = |name: &str, value: &dyn Fn(&Standing) -> u64| {
+        let values: Vec<_> = looks.iter().map(|look| format!("{:>10}", value(look))).collect();
+        say(&format!("{name:<20}{}", values.concat()))
+    };
+    column("resident KiB", &|look| look.resident_bytes / KIB)?;
+    column("descriptors", &|look| look.descriptors)?;
+    column("children", &|look| look.children)?;
     Ok(())
 }
 

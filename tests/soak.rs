@@ -1,3 +1,86 @@
-//! Not written yet.
+//! Many runs, eight at a time, a third of them hostile: nothing may grow.
+//!
+//! `BELLJAR_SOAK_RUNS` sets how many there are.
 
-fn main() {}
+#![expect(clippy::unwrap_used, reason = "a test fails by panicking, and says so")]
+
+use std::process::ExitCode;
+use std::sync::Arc;
+use std::time::Duration;
+
+use belljar::{Limits, OnOutputLimit, Sandbox, Source};
+use belljar_tests::{Before, Suite, limits, sandbox, tests};
+use tokio::sync::Semaphore;
+
+const RUNS: usize = 1000;
+const AT_ONCE: usize = 8;
+/// What the allocator may keep of its busiest moment.
+const GROWTH_KIB: u64 = 6 * 1024;
+
+fn main() -> ExitCode {
+    Suite::new("soak").with(tests![a_thousand_runs_leave_nothing(Bash, Alone)]).run()
+}
+
+/// One way to run, and how it may end.
+struct Kind {
+    sandbox: Sandbox,
+    source: Source,
+    statuses: &'static [&'static str],
+}
+
+fn kinds() -> Vec<Kind> {
+    let kind = |runtime: &str, limits: Limits, source: Source, statuses| {
+        let sandbox = sandbox(runtime).limits(limits).build().unwrap();
+        Kind { sandbox, source, statuses }
+    };
+    let harmless = || kind("native", limits(), Source::program("/bin/true"), &["ok"][..]);
+    let brief = || Limits { wall: Duration::from_millis(100), processes: 16, ..limits() };
+    let bomb = "while :; do (while :; do :; done) & done 2>/dev/null";
+    let hoard = "head -c 1G /dev/zero | tail";
+    let small = Limits { memory_bytes: 24 << 20, ..limits() };
+    let cut = Limits { on_output_limit: OnOutputLimit::Kill, stdout_bytes: 100_000, ..limits() };
+    let hostile = [
+        kind("bash", brief(), Source::code(bomb), &["wall_time"]),
+        // Without a cgroup, a process may hear of it before the sampling does.
+        kind("bash", small, Source::code(hoard), &["memory", "nonzero_exit"]),
+        kind("bash", brief(), Source::code("while :; do :; done"), &["wall_time"]),
+        kind("native", cut, Source::program("/usr/bin/yes"), &["output"]),
+    ];
+    hostile.into_iter().flat_map(|hostile| [harmless(), harmless(), hostile]).collect()
+}
+
+async fn runs(kinds: &Arc<Vec<Kind>>, count: usize) {
+    let room = Arc::new(Semaphore::new(AT_ONCE));
+    let mut tasks = Vec::with_capacity(count);
+    for number in 0..count {
+        let (kinds, permit) = (Arc::clone(kinds), Arc::clone(&room).acquire_owned().await.unwrap());
+        tasks.push(tokio::spawn(async move {
+            let kind = kinds.iter().cycle().nth(number % kinds.len()).unwrap();
+            let outcome = kind.sandbox.run(kind.source.clone()).await.unwrap();
+            let status = outcome.verdict.status();
+            assert!(kind.statuses.contains(&status), "{status} of {:?}: {outcome:?}", kind.source);
+            drop(permit);
+        }));
+    }
+    for task in tasks {
+        task.await.unwrap();
+    }
+}
+
+fn resident_kib() -> u64 {
+    let status = std::fs::read_to_string("/proc/self/status").unwrap();
+    let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).unwrap();
+    line.trim().trim_end_matches(" kB").parse().unwrap()
+}
+
+async fn a_thousand_runs_leave_nothing() {
+    let count = std::env::var("BELLJAR_SOAK_RUNS").map_or(RUNS, |count| count.parse().unwrap());
+    let kinds = Arc::new(kinds());
+    // Threads and buffers that all later runs share are there after these.
+    runs(&kinds, 10 * AT_ONCE).await;
+    let (before, resident) = (Before::look(), resident_kib());
+    runs(&kinds, count).await;
+    let grown = resident_kib().saturating_sub(resident);
+    assert!(grown < GROWTH_KIB, "grew by {grown} KiB in {count} runs");
+    before.unchanged().await;
+}

@@ -17,7 +17,7 @@ use std::fmt::Write as _;
 use std::path::PathBuf;
 use std::{env, fs};
 
-use conditions::{CONDITIONS, Condition, TELLING, WHOLE};
+use conditions::{CONDITIONS, Condition, Exception, TELLING, WHOLE};
 use nix::libc;
 use seccompiler::{
     BpfProgram, SeccompAction, SeccompCmpArgLen, SeccompCmpOp, SeccompCondition, SeccompFilter,
@@ -29,6 +29,9 @@ type Result<T> = std::result::Result<T, Box<dyn Error>>;
 
 /// Loads the architecture, compares it, kills, loads the number of the call.
 const PROLOGUE: usize = 4;
+
+/// No errno: the call is never answered.
+const FATAL: i32 = 0;
 
 /// What the code of a call is made of.
 #[derive(Clone, Copy)]
@@ -48,7 +51,7 @@ fn main() -> Result<()> {
     let mut denied = BTreeMap::new();
     for profile in PROFILES {
         let rules = rules(profile)?;
-        write_program(&mut text, profile.name, &program(&rules)?)?;
+        write_program(&mut text, profile.name, &program(&rules, profile.first)?)?;
         note_denials(&rules, &mut denied)?;
     }
     write_denials(&mut text, &denied)?;
@@ -63,7 +66,10 @@ fn rules(profile: &Profile) -> Result<BTreeMap<u32, Rule>> {
         Some(_) => Err(Box::<dyn Error>::from(format!("call {call} stands in the tables twice"))),
     };
     let reasons = GROUPS.iter().flat_map(|(_, rows)| *rows).map(|(_, reason)| reason);
-    if reasons.chain(CONDITIONS.iter().map(|condition| &condition.reason)).any(|it| it.is_empty()) {
+    let reasons = reasons.chain(CONDITIONS.iter().map(|condition| &condition.reason));
+    let reasons = reasons.chain(profile.first.iter().map(|exception| &exception.reason));
+    let instead = profile.instead.iter().copied().flatten();
+    if reasons.chain(instead.clone().map(|(_, (_, reason))| reason)).any(|it| it.is_empty()) {
         return Err("a verdict without a reason".into());
     }
     for (verdict, rows) in GROUPS {
@@ -76,13 +82,15 @@ fn rules(profile: &Profile) -> Result<BTreeMap<u32, Rule>> {
             add(*call, Rule::Judged(*condition))?;
         }
     }
-    for (call, verdict) in profile.instead {
-        rules.insert(u32::try_from(*call)?, Rule::Always(*verdict));
+    for (verdict, (calls, _)) in instead {
+        for call in *calls {
+            rules.insert(u32::try_from(*call)?, Rule::Always(*verdict));
+        }
     }
     Ok(rules)
 }
 
-fn program(rules: &BTreeMap<u32, Rule>) -> Result<BpfProgram> {
+fn program(rules: &BTreeMap<u32, Rule>, first: &[Exception]) -> Result<BpfProgram> {
     // Each range begins where the one before it ends; the last one has no end.
     let mut ranges = vec![(0, vec![end(DEFAULT)])];
     let mut begin = |number, code: BpfProgram| {
@@ -92,7 +100,7 @@ fn program(rules: &BTreeMap<u32, Rule>) -> Result<BpfProgram> {
         }
     };
     for (number, rule) in rules {
-        begin(*number, code(*number, *rule)?);
+        begin(*number, [exceptions(*number, first)?, code(*number, *rule)?].concat());
         begin(*number + 1, vec![end(DEFAULT)]);
     }
     let mut program = frame(0, Vec::new())?.drain(..PROLOGUE).collect::<Vec<_>>();
@@ -131,25 +139,45 @@ fn code(number: u32, rule: Rule) -> Result<BpfProgram> {
     };
     let mut code = BpfProgram::new();
     for (values, verdict) in condition.cases {
-        let compare = match condition.mask {
-            WHOLE => SeccompCmpOp::Eq,
-            mask => SeccompCmpOp::MaskedEq(u64::from(mask.cast_unsigned())),
-        };
-        let rules = values
-            .iter()
-            .map(|value| {
-                SeccompRule::new(vec![SeccompCondition::new(
-                    condition.argument,
-                    SeccompCmpArgLen::Dword,
-                    compare.clone(),
-                    u64::from(value.cast_unsigned()),
-                )?])
-            })
-            .collect::<std::result::Result<Vec<_>, _>>()?;
-        code.extend(body(number, rules, *verdict)?);
+        code.extend(case(number, (condition.argument, condition.mask), values, *verdict)?);
     }
     code.push(end(condition.otherwise));
     Ok(code)
+}
+
+fn exceptions(number: u32, first: &[Exception]) -> Result<BpfProgram> {
+    let mut code = BpfProgram::new();
+    for Exception { argument, mask, values, verdict, .. } in
+        first.iter().filter(|exception| exception.call == libc::c_long::from(number))
+    {
+        code.extend(case(number, (*argument, *mask), values, *verdict)?);
+    }
+    Ok(code)
+}
+
+/// Ends with `verdict` where the argument is one of `values`, and falls out at the end otherwise.
+fn case(
+    number: u32,
+    (argument, mask): (u8, i32),
+    values: &[i32],
+    verdict: Verdict,
+) -> Result<BpfProgram> {
+    let compare = match mask {
+        WHOLE => SeccompCmpOp::Eq,
+        mask => SeccompCmpOp::MaskedEq(u64::from(mask.cast_unsigned())),
+    };
+    let rules = values
+        .iter()
+        .map(|value| {
+            SeccompRule::new(vec![SeccompCondition::new(
+                argument,
+                SeccompCmpArgLen::Dword,
+                compare.clone(),
+                u64::from(value.cast_unsigned()),
+            )?])
+        })
+        .collect::<std::result::Result<Vec<_>, _>>()?;
+    body(number, rules, verdict)
 }
 
 /// What seccompiler makes of the rules of one call, without what surrounds it: whoever matches no
@@ -184,7 +212,7 @@ fn end(verdict: Verdict) -> sock_filter {
     let value = match verdict {
         Verdict::Allow => libc::SECCOMP_RET_ALLOW,
         Verdict::Quiet(errno) => libc::SECCOMP_RET_ERRNO | errno.cast_unsigned(),
-        Verdict::Denial(_) => libc::SECCOMP_RET_USER_NOTIF,
+        Verdict::Denial(_) | Verdict::Fatal => libc::SECCOMP_RET_USER_NOTIF,
         Verdict::Kill => libc::SECCOMP_RET_KILL_PROCESS,
     };
     // BPF_RET | BPF_K
@@ -199,7 +227,11 @@ fn step(code: u32, jt: u8, jf: u8, k: u32) -> Result<sock_filter> {
 fn note_denials(rules: &BTreeMap<u32, Rule>, denied: &mut BTreeMap<u32, (i32, u8)>) -> Result<()> {
     for (number, rule) in rules {
         let (Rule::Always(verdict) | Rule::Judged(Condition { otherwise: verdict, .. })) = rule;
-        let Verdict::Denial(errno) = *verdict else { continue };
+        let errno = match *verdict {
+            Verdict::Denial(errno) => errno,
+            Verdict::Fatal => FATAL,
+            _ => continue,
+        };
         let told = TELLING
             .iter()
             .filter(|(calls, _)| calls.contains(&libc::c_long::from(*number)))

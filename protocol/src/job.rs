@@ -7,7 +7,8 @@ use crate::SecretMap;
 pub enum Order {
     /// Build a jar and become this job. Two descriptors travel with it: the contents of
     /// [`Job::files`], one after the other, and the payload's standard input. With
-    /// [`Authority::Lent`] a third: the user namespace that lends it.
+    /// [`Authority::Lent`] a third: the user namespace that lends it. Where no namespace can be
+    /// made, the third is the directory of the host that takes the place of a root.
     Job(Box<Job>),
     /// The walls were seen from outside: the payload may start.
     Proceed,
@@ -64,6 +65,21 @@ pub enum Authority {
     Lent,
     /// The worker founds a user namespace in which only its own id exists.
     Own,
+    /// No namespace can be made. The worker is root, and may take an id that nobody else has.
+    Ids,
+    /// No namespace can be made, and the payload has the id of the supervisor.
+    Nothing,
+}
+
+impl Authority {
+    /// Whether there will be a jar with a root of its own. Without one the host's is in sight:
+    /// mounts lie where they lie on the host, there are no links, and files are written before.
+    pub fn makes_namespaces(self) -> bool {
+        match self {
+            Self::Host | Self::Lent | Self::Own => true,
+            Self::Ids | Self::Nothing => false,
+        }
+    }
 }
 
 /// A file or directory of the host, shown read-only without its set-user-id bits or devices.
@@ -124,7 +140,8 @@ pub struct Ceilings {
     pub cpu_seconds: u64,
     /// Open descriptors.
     pub descriptors: u64,
-    /// Processes and threads of the payload's identity in its namespace.
+    /// Processes and threads of the payload's identity in its namespace; with
+    /// [`Authority::Nothing`], beside those that its user has already.
     pub processes: u64,
     /// Bytes of one written file.
     pub file_bytes: u64,
@@ -139,6 +156,15 @@ pub enum Syscalls {
     Standard,
     /// The same without `memfd_create`: for hosts where no cgroup counts its pages.
     WithoutMemfd,
+    /// Without sockets, too, but for connected pairs: where the host's servers are in sight.
+    Exposed,
+    /// Without what changes somebody's files or processes by sharing their user id.
+    Shared,
+    /// Without signals, too: where Landlock does not confine them.
+    SharedWithoutSignals,
+    /// As standard, without sockets but for connected pairs: where the caller shows directories
+    /// of the host, in which servers may listen.
+    WithoutSockets,
 }
 
 /// What of a network exists for a payload.

@@ -51,6 +51,10 @@ pub enum Note {
     CoreHelperMayRun,
     /// `vm.memfd_noexec` could not be set; seccomp alone stops executable memory files.
     MemfdBySeccompOnly,
+    /// The bounding set takes a privilege to lower (capabilities(7)).
+    BoundingSetKept,
+    /// A limit of the supervisor's own was lower than the run's, and stays.
+    LowerLimitsInherited,
 }
 
 /// A wall that could not be raised.
@@ -91,7 +95,7 @@ pub struct Denial {
     pub call: i32,
     /// Its arguments, as the kernel saw them.
     pub args: [u64; 6],
-    /// The errno it was answered with.
+    /// The errno it was answered with; 0 where there was no answer and the run was ended for it.
     pub errno: i32,
 }
 
@@ -127,6 +131,12 @@ impl Note {
             }
             Self::MemfdBySeccompOnly => {
                 "executable memory files are stopped by seccomp alone: vm.memfd_noexec needs root"
+            }
+            Self::BoundingSetKept => {
+                "the bounding set could not be lowered: no_new_privs alone stops file capabilities"
+            }
+            Self::LowerLimitsInherited => {
+                "a limit that the supervisor was started with is lower than the run's, and stays"
             }
         }
     }

@@ -14,6 +14,22 @@ use belljar_protocol::{
 
 const ROUNDS: u64 = 5_000;
 
+const AUTHORITIES: [Authority; 5] =
+    [Authority::Host, Authority::Lent, Authority::Own, Authority::Ids, Authority::Nothing];
+const SYSCALLS: [Syscalls; 5] = [
+    Syscalls::Standard,
+    Syscalls::WithoutMemfd,
+    Syscalls::Exposed,
+    Syscalls::Shared,
+    Syscalls::SharedWithoutSignals,
+];
+const NOTES: [Note; 4] = [
+    Note::SupplementaryGroupsKept,
+    Note::CoreHelperMayRun,
+    Note::MemfdBySeccompOnly,
+    Note::BoundingSetKept,
+];
+
 #[test]
 fn generated_orders_come_back_unchanged_from_a_buffer_of_their_exact_size() {
     let mut heard = [0; 4];
@@ -126,7 +142,7 @@ impl Generator {
 
     fn job(&mut self) -> Job {
         Job {
-            authority: self.pick(&[Authority::Host, Authority::Lent, Authority::Own]),
+            authority: self.pick(&AUTHORITIES),
             uid: self.small(),
             gid: self.small(),
             mounts: self.many(|g| Mount { source: g.text(), target: g.text() }),
@@ -149,7 +165,7 @@ impl Generator {
                 file_bytes: self.number(),
                 data_bytes: self.number(),
             },
-            syscalls: self.pick(&[Syscalls::Standard, Syscalls::WithoutMemfd]),
+            syscalls: self.pick(&SYSCALLS),
             network: Network::None,
             deadline_ms: self.number(),
         }
@@ -191,11 +207,9 @@ impl Generator {
     }
 
     fn confinement(&mut self) -> Confinement {
-        let notes =
-            [Note::SupplementaryGroupsKept, Note::CoreHelperMayRun, Note::MemfdBySeccompOnly];
         Confinement {
             timings: self.many(|g| Timing { layer: g.pick(&Layer::ALL), micros: g.small() }),
-            notes: self.many(|g| g.pick(&notes)),
+            notes: self.many(|g| g.pick(&NOTES)),
             landlock_abi: self.small(),
         }
     }

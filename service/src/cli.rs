@@ -69,7 +69,7 @@ fn explain_usage(error: &clap::Error, as_json: bool) -> ExitCode {
     let parts: Vec<_> = told.map(str::trim).filter(|line| !line.is_empty()).collect();
     let line = parts.join("; ");
     let line = line.strip_prefix("error: ").unwrap_or(&line);
-    refuse(&Error::Invalid(format!("{line} (belljar --help tells more)")), as_json)
+    refuse(&Error::Invalid(format!("{line} (--help tells more)")), as_json)
 }
 
 /// `BELLJAR_LOG` is a filter such as `debug` or `belljar=info`; without it nothing is logged.

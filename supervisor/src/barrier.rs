@@ -1,21 +1,25 @@
 //! The look from outside: before a payload may start, the supervisor reads in /proc whether its
 //! process is confined. What a worker says about itself is not evidence.
 
-use std::fs;
 use std::os::fd::OwnedFd;
+use std::{fs, io};
 
-use belljar_protocol::{Ceilings, Layer, Refusal};
+use belljar_protocol::{Authority, Ceilings, Layer, Refusal};
 use nix::fcntl::{OFlag, open};
 use nix::sys::stat::Mode;
 
 use crate::cgroup::Jar;
+use crate::scratch::Scratch;
 
 /// What a payload process has to look like.
 #[derive(Debug)]
 pub(crate) struct Expected<'a> {
+    pub(crate) authority: Authority,
     pub(crate) host_uid: u32,
     pub(crate) ceilings: &'a Ceilings,
     pub(crate) jar: Option<&'a Jar>,
+    /// Where it runs if it has no root of its own.
+    pub(crate) scratch: Option<&'a Scratch>,
 }
 
 /// A payload process that was looked at.
@@ -36,18 +40,39 @@ const NAMESPACES: [&str; 7] = ["user", "mnt", "pid", "ipc", "uts", "net", "cgrou
 pub(crate) fn check(pid: i32, expected: &Expected<'_>) -> Result<Seen, Refusal> {
     let process = Process { pid };
     let status = process.read("status", Layer::Privileges)?;
-    namespaces(&process, expected)?;
-    rootfs(&process)?;
+    if expected.authority.makes_namespaces() {
+        namespaces(&process)?;
+        rootfs(&process)?;
+    }
+    cgroup(&process, expected.jar)?;
     privileges(&status, expected)?;
-    rlimits(&process, expected.ceilings)?;
+    rlimits(&process, expected)?;
     demand(Layer::Seccomp, "Seccomp", field(&status, "Seccomp:"), "2")?;
     let init = field(&status, "PPid:").parse().map_err(|_| {
         refusal(Layer::Namespaces, "find process 1 of the jar", "no parent is named".to_owned())
     })?;
-    let flags = OFlag::O_PATH | OFlag::O_DIRECTORY | OFlag::O_CLOEXEC;
-    let work = open(process.path("cwd").as_str(), flags, Mode::empty())
-        .map_err(|errno| refusal(Layer::Rootfs, "open /work from outside", errno.to_string()))?;
+    let work = expected
+        .scratch
+        .map_or_else(|| work_in_jar(&process), |scratch| work_on_host(&process, scratch))
+        .map_err(|error| refusal(Layer::Rootfs, "open /work from outside", error.to_string()))?;
     Ok(Seen { init, work })
+}
+
+fn work_in_jar(process: &Process) -> io::Result<OwnedFd> {
+    let flags = OFlag::O_PATH | OFlag::O_DIRECTORY | OFlag::O_CLOEXEC;
+    Ok(open(process.path("cwd").as_str(), flags, Mode::empty())?)
+}
+
+/// What was made for it; and it is there, if that can be seen: the root of a container may not
+/// look into processes of another id.
+fn work_on_host(process: &Process, scratch: &Scratch) -> io::Result<OwnedFd> {
+    match fs::read_link(process.path("cwd")) {
+        Err(error) if error.kind() == io::ErrorKind::PermissionDenied => {}
+        Ok(path) if path == scratch.work_path() => {}
+        Ok(path) => return Err(io::Error::other(format!("it is at {}", path.display()))),
+        Err(error) => return Err(error),
+    }
+    scratch.work()
 }
 
 struct Process {
@@ -66,7 +91,7 @@ impl Process {
     }
 }
 
-fn namespaces(process: &Process, expected: &Expected<'_>) -> Result<(), Refusal> {
+fn namespaces(process: &Process) -> Result<(), Refusal> {
     for name in NAMESPACES {
         let namespace = |path: String| {
             fs::read_link(path).map_err(|error| {
@@ -83,7 +108,11 @@ fn namespaces(process: &Process, expected: &Expected<'_>) -> Result<(), Refusal>
             return Err(refusal(Layer::Namespaces, "see the jar from outside", reason));
         }
     }
-    let Some(jar) = expected.jar else { return Ok(()) };
+    Ok(())
+}
+
+fn cgroup(process: &Process, jar: Option<&Jar>) -> Result<(), Refusal> {
+    let Some(jar) = jar else { return Ok(()) };
     let groups = process.read("cgroup", Layer::Namespaces)?;
     if jar.holds(&groups) {
         return Ok(());
@@ -117,17 +146,28 @@ fn privileges(status: &str, expected: &Expected<'_>) -> Result<(), Refusal> {
     let ids = [uid.as_str(); 4].join("\t");
     demand(Layer::Privileges, "Uid", field(status, "Uid:"), &ids)?;
     demand(Layer::Privileges, "NoNewPrivs", field(status, "NoNewPrivs:"), "1")?;
-    for set in ["CapInh:", "CapPrm:", "CapEff:", "CapBnd:", "CapAmb:"] {
+    if !matches!(expected.authority, Authority::Own | Authority::Nothing) {
+        demand(Layer::Privileges, "Groups", field(status, "Groups:"), "")?;
+    }
+    // Whoever has no privilege cannot lower the bounding set, and gains none by it.
+    let bounding = (expected.authority != Authority::Nothing).then_some("CapBnd:");
+    for set in ["CapInh:", "CapPrm:", "CapEff:", "CapAmb:"].into_iter().chain(bounding) {
         demand(Layer::Privileges, set, field(status, set), "0000000000000000")?;
     }
     Ok(())
 }
 
-fn rlimits(process: &Process, ceilings: &Ceilings) -> Result<(), Refusal> {
+fn rlimits(process: &Process, expected: &Expected<'_>) -> Result<(), Refusal> {
+    let ceilings = expected.ceilings;
+    // Where the user has other processes, the worker alone knows how many.
+    let processes = match expected.authority {
+        Authority::Nothing => u64::MAX,
+        _ => ceilings.processes,
+    };
     let text = process.read("limits", Layer::Rlimits)?;
     for (name, most) in [
         ("Max open files", ceilings.descriptors),
-        ("Max processes", ceilings.processes),
+        ("Max processes", processes),
         ("Max file size", ceilings.file_bytes),
         ("Max cpu time", ceilings.cpu_seconds.saturating_add(1)),
         ("Max data size", ceilings.data_bytes),
@@ -172,12 +212,14 @@ mod tests {
         let me = i32::try_from(std::process::id()).unwrap();
         let ceilings =
             Ceilings { cpu_seconds: 1, descriptors: 1, processes: 1, file_bytes: 1, data_bytes: 1 };
-        let expected = Expected { host_uid: 1, ceilings: &ceilings, jar: None };
+        let authority = Authority::Host;
+        let (jar, scratch) = (None, None);
+        let expected = Expected { authority, host_uid: 1, ceilings: &ceilings, jar, scratch };
         assert_eq!(check(me, &expected).unwrap_err().layer, Layer::Namespaces);
         let process = Process { pid: me };
         assert_eq!(rootfs(&process).unwrap_err().layer, Layer::Rootfs);
         let status = process.read("status", Layer::Privileges).unwrap();
         assert_eq!(privileges(&status, &expected).unwrap_err().layer, Layer::Privileges);
-        assert_eq!(rlimits(&process, &ceilings).unwrap_err().layer, Layer::Rlimits);
+        assert_eq!(rlimits(&process, &expected).unwrap_err().layer, Layer::Rlimits);
     }
 }

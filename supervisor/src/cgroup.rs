@@ -32,7 +32,7 @@ use nix::unistd::{Pid, gettid};
 pub(crate) use self::counters::Counters;
 pub(crate) use self::hierarchy::Hierarchy;
 use self::place::Places;
-pub(crate) use self::sweep::sweep;
+pub(crate) use self::sweep::{is_stale, run_name, sweep};
 use crate::Limits;
 
 /// Warden and init are in the jar too; what a caller limits and reads is without them.
@@ -66,7 +66,7 @@ struct Groups {
 impl Jar {
     /// Creates the groups, writes the limits, and reads every one of them back.
     pub(crate) fn create(hierarchy: &Hierarchy, run_id: &str, limits: &Limits) -> io::Result<Self> {
-        let jar = Self::make(hierarchy, &sweep::name(run_id)?)?;
+        let jar = Self::make(hierarchy, &run_name(run_id)?)?;
         jar.groups.limit(limits)?;
         Ok(jar)
     }

@@ -49,6 +49,8 @@ impl Channel {
     }
 
     /// Sends one order with its descriptors. Cancellation safe: it is sent whole or not at all.
+    /// That nobody is left to read it is no failure: what a worker said before it ended, and that
+    /// it ended, is heard by [`Channel::receive`].
     pub(crate) async fn send(&self, order: &Order, fds: &[BorrowedFd<'_>]) -> Result<(), Error> {
         let bytes = wire::encode_order(order)
             .map_err(|error| Error::Invalid(format!("the job does not fit: {error}")))?;
@@ -64,7 +66,10 @@ impl Channel {
             })
             .await
             .map(drop)
-            .map_err(|error| Error::Worker("a worker could not be told its job".into(), error))
+            .or_else(|error| match error.kind() {
+                io::ErrorKind::BrokenPipe | io::ErrorKind::ConnectionReset => Ok(()),
+                _ => Err(Error::Worker("a worker could not be told its job".into(), error)),
+            })
     }
 
     /// The next report, or nothing when every process of the worker is gone. Cancellation safe.
@@ -74,7 +79,7 @@ impl Channel {
             .async_io(Interest::READABLE, || receive(socket, buffer))
             .await
             .map_err(|error| match error.kind() {
-                io::ErrorKind::InvalidData => hostile("an oversized message"),
+                io::ErrorKind::InvalidData => hostile("more than a message of ours holds"),
                 _ => Error::Worker("a worker could not be heard".into(), error),
             })?;
         let Some(message) = buffer.get(..bytes).filter(|message| !message.is_empty()) else {
@@ -103,14 +108,21 @@ impl AsFd for Channel {
     }
 }
 
-/// There is no room for descriptors: whatever is sent along is dropped by the kernel.
+/// There is no room for descriptors: whatever is sent along is dropped by the kernel, which says
+/// so. No worker sends any.
 fn receive(socket: &UnixStream, buffer: &mut [u8]) -> io::Result<(usize, i32)> {
     let mut credentials = cmsg_space!(UnixCredentials);
     let mut slices = [IoSliceMut::new(buffer)];
     let flags = MsgFlags::MSG_DONTWAIT | MsgFlags::MSG_CMSG_CLOEXEC;
-    let message =
-        recvmsg::<UnixAddr>(socket.as_raw_fd(), &mut slices, Some(&mut credentials), flags)?;
-    if message.flags.contains(MsgFlags::MSG_TRUNC) {
+    let message = loop {
+        let socket = socket.as_raw_fd();
+        match recvmsg::<UnixAddr>(socket, &mut slices, Some(&mut credentials), flags) {
+            // Told once, and before what is queued: the worker ended with an order unread.
+            Err(nix::Error::ECONNRESET) => {}
+            other => break other?,
+        }
+    };
+    if message.flags.intersects(MsgFlags::MSG_TRUNC | MsgFlags::MSG_CTRUNC) {
         return Err(io::ErrorKind::InvalidData.into());
     }
     let pid = message.cmsgs()?.find_map(|part| match part {
@@ -147,6 +159,22 @@ mod tests {
     }
 
     #[tokio::test]
+    async fn the_last_word_of_a_worker_is_heard_whether_or_not_it_read_its_orders() {
+        for is_told in [false, true] {
+            let (mut channel, worker) = Channel::pair().unwrap();
+            say(&worker, &wire::encode_report(&Report::LotFounded).unwrap());
+            if is_told {
+                channel.send(&Order::End, &[]).await.unwrap();
+            }
+            drop(worker);
+            channel.send(&Order::End, &[]).await.unwrap();
+            let heard = channel.receive().await.unwrap().unwrap();
+            assert_eq!(heard.report, Report::LotFounded);
+            assert!(channel.receive().await.unwrap().is_none());
+        }
+    }
+
+    #[tokio::test]
     async fn hostile_frames_are_errors_and_cost_nothing() {
         for frame in [
             &b"x"[..],
@@ -162,7 +190,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn descriptors_sent_by_a_worker_are_dropped() {
+    async fn descriptors_sent_by_a_worker_are_dropped_and_it_is_none_of_ours() {
         let (mut channel, worker) = Channel::pair().unwrap();
         let (kept, sent) = std::io::pipe().unwrap();
         let report = wire::encode_report(&Report::LotFounded).unwrap();
@@ -170,7 +198,7 @@ mod tests {
         let rights = [ControlMessage::ScmRights(&raw)];
         let slices = [IoSlice::new(&report)];
         sendmsg::<UnixAddr>(worker.as_raw_fd(), &slices, &rights, MsgFlags::empty(), None).unwrap();
-        assert_eq!(channel.receive().await.unwrap().unwrap().report, Report::LotFounded);
+        assert!(matches!(channel.receive().await, Err(Error::Protocol(_))));
         drop(sent);
         // Had a copy survived on our side, the pipe would not have ended.
         assert_eq!(std::io::Read::read(&mut { kept }, &mut [0]).unwrap(), 0);

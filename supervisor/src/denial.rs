@@ -40,11 +40,37 @@ const UNKNOWN: &str =
 const NO_NETWORK: &str =
     "network is off for this run; grant it with --allow-net HOST:PORT, or pass the data as a file";
 
+/// What no interpreter calls.
+const FATAL: &[(c_long, &str)] = &[
+    (libc::SYS_kexec_load, "kexec_load"),
+    (libc::SYS_reboot, "reboot"),
+    (libc::SYS_init_module, "init_module"),
+    (libc::SYS_finit_module, "finit_module"),
+    (libc::SYS_delete_module, "delete_module"),
+    (libc::SYS_swapon, "swapon"),
+    (libc::SYS_swapoff, "swapoff"),
+    (libc::SYS_vhangup, "vhangup"),
+    (libc::SYS_open_by_handle_at, "open_by_handle_at"),
+    (libc::SYS_nfsservctl, "nfsservctl"),
+    (libc::SYS_lookup_dcookie, "lookup_dcookie"),
+    #[cfg(target_arch = "x86_64")]
+    (libc::SYS_iopl, "iopl"),
+    #[cfg(target_arch = "x86_64")]
+    (libc::SYS_ioperm, "ioperm"),
+    #[cfg(target_arch = "x86_64")]
+    (libc::SYS_modify_ldt, "modify_ldt"),
+];
+
 const RULES: &[Rule] = &[
     Rule {
         word: "seccomp/socket",
         hint: "this kind of socket is closed to every run; use a pipe or an AF_UNIX socket",
         calls: constants![SYS_socket SYS_socketpair],
+    },
+    Rule {
+        word: "seccomp/fatal",
+        hint: "no program needs this call, so the run was ended for it; leave it out",
+        calls: FATAL,
     },
     Rule {
         word: "seccomp/message-flags",

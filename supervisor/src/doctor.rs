@@ -107,7 +107,11 @@ fn stood(host: &Host, outcome: &Outcome) -> Inspection {
         let Some(row) = found.iter().find(|row| row.layer == layer) else {
             return missing(layer, "a worker said nothing about it".to_owned());
         };
-        let fix = if row.state == State::Degraded { layer_fix(layer, host) } else { "" };
+        let fix = match row.state {
+            State::Degraded => layer_fix(layer, host),
+            State::Missing => host.obstacle().map_or("", |obstacle| obstacle.hint),
+            State::Enforced | State::NotApplicable => "",
+        };
         Finding {
             name: layer.name(),
             state: row.state,
@@ -117,7 +121,8 @@ fn stood(host: &Host, outcome: &Outcome) -> Inspection {
             fix: fix.to_owned(),
         }
     });
-    let complete = layers.iter().all(|row| row.state != State::Missing);
+    let weak = outcome.receipt.level < Floor::STRICT;
+    let complete = weak || layers.iter().all(|row| row.state != State::Missing);
     let mut notes = outcome.receipt.notes.clone();
     let as_expected = outcome.verdict == (Verdict::Exited { code: PROBE_ENDS_WITH });
     if !as_expected {
@@ -151,14 +156,22 @@ fn inspection(
     layers: Vec<Finding>,
     notes: Vec<String>,
 ) -> Inspection {
-    let limits = receipt::limits(&host.hierarchy).into_iter().map(|row| Finding {
-        name: row.limit,
-        state: row.state,
-        how: row.how,
+    // What no run was seen to be held by is not called enforced.
+    let seen = |state, how: String| match (level, state) {
+        (None, State::Enforced) => (State::Missing, format!("not reached; meant is {how}")),
+        _ => (state, how),
+    };
+    let limits = receipt::limits(&host.hierarchy, host.reached())
+        .into_iter()
+        .map(|row| (seen(row.state, row.how), row.limit, row.state));
+    let limits = limits.map(|((state, how), name, meant)| Finding {
+        name,
+        state,
+        how,
         cost: Duration::ZERO,
         errno: 0,
         fix: match &host.hierarchy {
-            Hierarchy::None { hint, .. } if row.state != State::Enforced => (*hint).to_owned(),
+            Hierarchy::None { hint, .. } if meant != State::Enforced => (*hint).to_owned(),
             _ => String::new(),
         },
     });
@@ -264,6 +277,7 @@ mod tests {
         assert!(rest.iter().all(|state| *state == State::Missing), "{states:?}");
         let rootfs = &inspection.layers[2];
         assert_eq!((rootfs.errno, rootfs.fix.as_str()), (1, "do this"));
+        assert!(inspection.limits.iter().all(|row| row.state != State::Enforced));
         assert!(!inspection.is_strict());
         let unknown = refused(Host::get(), "the moon", "no", 0, "");
         assert!(unknown.layers.iter().all(|row| row.state == State::Missing));

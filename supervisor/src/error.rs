@@ -1,4 +1,5 @@
-use std::{fmt, io};
+use std::fmt::{self, Write as _};
+use std::io;
 
 use belljar_protocol::Refusal;
 
@@ -89,8 +90,24 @@ impl Error {
     }
 }
 
+/// One line whatever it quotes: a file name may hold anything, a terminal's orders included.
+struct OneLine<'a, 'b>(&'a mut fmt::Formatter<'b>);
+
+impl fmt::Write for OneLine<'_, '_> {
+    fn write_str(&mut self, text: &str) -> fmt::Result {
+        for part in text.split_inclusive(char::is_control) {
+            let plain = part.trim_end_matches(char::is_control);
+            self.0.write_str(plain)?;
+            let rest = part.get(plain.len()..).unwrap_or_default();
+            write!(self.0, "{}", rest.escape_debug())?;
+        }
+        Ok(())
+    }
+}
+
 impl fmt::Display for Error {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let mut f = OneLine(f);
         match self {
             Self::Invalid(what) | Self::UnknownRuntime(what) | Self::Protocol(what) => {
                 f.write_str(what)

@@ -13,6 +13,7 @@ use tokio::sync::OnceCell;
 
 use crate::cgroup::{self, Hierarchy};
 use crate::identity::Identity;
+use crate::reach::{Obstacle, Reach};
 use crate::spawn::{self, Worker};
 use crate::{Error, Floor};
 
@@ -29,6 +30,8 @@ pub(crate) struct Host {
     pub(crate) hierarchy: Hierarchy,
     pub(crate) ids: Ids,
     lot: OnceCell<Lot>,
+    /// What runs get whose floor does not insist on namespaces, once one was started.
+    pub(crate) reach: OnceCell<Reach>,
 }
 
 /// Where the identities of runs come from.
@@ -75,22 +78,38 @@ impl Host {
             let hierarchy = Hierarchy::find();
             cgroup::sweep(&hierarchy);
             tracing::debug!(hierarchy = hierarchy.name(), "looked at the host");
-            Self { hierarchy, ids: Ids::find(), lot: OnceCell::new() }
+            let (lot, reach) = (OnceCell::new(), OnceCell::new());
+            Self { hierarchy, ids: Ids::find(), lot, reach }
         })
     }
 
-    /// The strongest floor that runs on this host can insist on.
-    pub(crate) fn level(&self) -> Floor {
-        match (&self.ids, &self.hierarchy) {
-            (_, Hierarchy::None { .. }) | (Ids::Own { .. }, _) => Floor::L3,
-            (Ids::Subordinate(_), _) => Floor::L4,
-            (Ids::Range(_), _) => Floor::L5,
+    /// Where the right to build jars may come from, the strongest first.
+    pub(crate) fn authorities(&self) -> &'static [Authority] {
+        match self.ids {
+            // Without an id of its own the payload would be root.
+            Ids::Range(_) => &[Authority::Host, Authority::Ids],
+            Ids::Subordinate(_) => &[Authority::Lent, Authority::Own, Authority::Nothing],
+            Ids::Own { .. } => &[Authority::Own, Authority::Nothing],
+        }
+    }
+
+    /// The floor that runs with this authority can insist on.
+    pub(crate) fn level(&self, authority: Authority) -> Floor {
+        match (authority, &self.hierarchy) {
+            (Authority::Nothing, _) => Floor::L1,
+            (Authority::Ids, _) => Floor::L2,
+            (_, Hierarchy::None { .. }) | (Authority::Own, _) => Floor::L3,
+            (Authority::Lent, _) => Floor::L4,
+            (Authority::Host, _) => Floor::L5,
         }
     }
 
     /// Why a floor above [`Host::level`] cannot be insisted on.
     pub(crate) fn below(&self, floor: Floor) -> Error {
         let (what, reason, errno, hint) = match (&self.hierarchy, &self.ids) {
+            _ if let Some(Obstacle { what, reason, errno, hint }) = self.obstacle() => {
+                (what.as_str(), reason.clone(), *errno, *hint)
+            }
             (Hierarchy::None { why, errno, hint }, _) => {
                 ("memory_bytes", why.clone(), *errno, *hint)
             }
@@ -109,29 +128,37 @@ impl Host {
     }
 
     /// Lends the ids of one run.
-    pub(crate) fn lend(&self) -> Result<Lent, Error> {
+    pub(crate) fn lend(&self, authority: Authority) -> Result<Lent, Error> {
         let none_left = |error| Error::Worker("no identity is free for a run".into(), error);
-        match &self.ids {
-            Ids::Range(range) => {
+        match (&self.ids, authority) {
+            (Ids::Range(range), _) => {
                 let identity = Identity::lend(range.clone()).map_err(none_left)?;
                 let id = identity.host;
-                Ok(Lent::new(Authority::Host, id, id, identity))
+                Ok(Lent::new(authority, id, id, identity))
             }
-            Ids::Subordinate(Subordinate { uid, count, .. }) => {
+            (Ids::Subordinate(Subordinate { uid, count, .. }), Authority::Lent) => {
                 let identity = Identity::lend(*uid..uid + count).map_err(none_left)?;
                 // In the lot, 0 is the caller and 1 the first subordinate id.
                 let inner = identity.host - uid + 1;
-                Ok(Lent::new(Authority::Lent, inner, inner, identity))
+                Ok(Lent::new(authority, inner, inner, identity))
             }
-            Ids::Own { .. } => {
-                Ok(Lent::new(Authority::Own, 0, 0, Identity::own(getuid().as_raw())))
+            (_, Authority::Nothing) => {
+                let (uid, gid) = (getuid().as_raw(), getgid().as_raw());
+                Ok(Lent::new(authority, uid, gid, Identity::own(uid)))
             }
+            _ => Ok(Lent::new(Authority::Own, 0, 0, Identity::own(getuid().as_raw()))),
         }
     }
 
     /// The user namespace that lends subordinate ids, founded by the first run that needs it.
-    pub(crate) async fn lot(&self, worker: &Path) -> Result<Option<&fs::File>, Error> {
-        let Ids::Subordinate(subordinate) = &self.ids else { return Ok(None) };
+    pub(crate) async fn lot(
+        &self,
+        worker: &Path,
+        authority: Authority,
+    ) -> Result<Option<&fs::File>, Error> {
+        let (Authority::Lent, Ids::Subordinate(subordinate)) = (authority, &self.ids) else {
+            return Ok(None);
+        };
         let lot = self.lot.get_or_try_init(|| Lot::found(worker, *subordinate)).await?;
         Ok(Some(&lot.namespace))
     }
@@ -229,19 +256,28 @@ fn which(program: &str) -> Option<PathBuf> {
 /// What an operator can do about a layer that could not be raised.
 pub(crate) fn hint(layer: Layer, errno: i32) -> &'static str {
     match (layer, errno) {
-        (Layer::Namespaces, libc::EPERM | libc::EACCES) => {
+        (Layer::Namespaces, libc::EPERM | libc::EACCES | libc::ENOSYS) => {
             "allow unprivileged user namespaces: sysctl kernel.unprivileged_userns_clone=1 (Debian), \
              an AppArmor profile with `userns,` for belljar-worker (Ubuntu 23.10 and later), or \
-             --security-opt seccomp=unconfined in a container"
+             --security-opt seccomp=unconfined in a container; or accept a weaker floor, L2 as root \
+             and L1 otherwise"
         }
         (Layer::Namespaces, libc::ENOSPC) => {
-            "raise user.max_user_namespaces, user.max_pid_namespaces and the like with sysctl"
+            "raise user.max_user_namespaces, user.max_pid_namespaces and the like with sysctl; or \
+             accept a weaker floor, L2 as root and L1 otherwise"
         }
         (Layer::Rootfs, libc::EPERM) => {
             "in a container, start it with --security-opt systempaths=unconfined so that a fresh \
              /proc can be mounted"
         }
         (Layer::Rootfs, libc::ENOENT) => "check that the runtime is installed where it says it is",
+        (Layer::Privileges, libc::EPERM) => {
+            "run belljar as an ordinary user, or as root with CAP_CHOWN, CAP_KILL, CAP_SETGID and \
+             CAP_SETUID"
+        }
+        (Layer::Landlock, libc::EACCES) => {
+            "use an interpreter outside the directories of a user: the payload has another id"
+        }
         (Layer::Landlock, _) => "use Linux 5.13 or newer with landlock in the lsm= boot parameter",
         (Layer::Seccomp, libc::EINVAL | libc::ENOSYS) => {
             "use Linux 5.19 or newer with CONFIG_SECCOMP_FILTER"

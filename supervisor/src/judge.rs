@@ -6,7 +6,7 @@
 use std::time::Duration;
 
 use belljar_protocol::Ending;
-use nix::libc::{SIGKILL, SIGSYS, SIGXCPU};
+use nix::libc::{SIGKILL, SIGXCPU};
 
 use crate::Limits;
 use crate::outcome::{TimeLimit, Verdict};
@@ -28,6 +28,8 @@ pub(crate) struct Evidence {
     pub(crate) intent: Option<Intent>,
     /// What wait(2) told init. Nothing when init was killed with everything else.
     pub(crate) ending: Option<Ending>,
+    /// The warden ended the run for a system call that no interpreter makes.
+    pub(crate) fatal_denial: bool,
     /// Kills for want of memory that the kernel counted in this jar.
     pub(crate) oom_kills: u64,
     /// Processor time of the tree.
@@ -36,20 +38,24 @@ pub(crate) struct Evidence {
 
 /// The clock that ends a process counts ticks, and ours reads it a little earlier or later.
 const CPU_SLACK: Duration = Duration::from_millis(100);
+/// But no more than this part of the limit: a small one would be reached by starting.
+const CPU_SLACK_PART: u32 = 10;
 
 pub(crate) fn verdict(evidence: &Evidence, limits: &Limits) -> Verdict {
-    let cpu_is_spent = evidence.cpu + CPU_SLACK >= limits.cpu;
+    let slack = CPU_SLACK.min(limits.cpu / CPU_SLACK_PART);
+    let cpu_is_spent = evidence.cpu + slack >= limits.cpu;
     match (evidence.intent, evidence.ending) {
         (Some(Intent::Cancelled), _) => Verdict::Cancelled,
         (Some(Intent::Deadline), _) => Verdict::TimedOut(TimeLimit::Wall),
         (Some(Intent::CpuSpent), _) => Verdict::TimedOut(TimeLimit::Cpu),
         (Some(Intent::MemorySpent), _) => Verdict::OutOfMemory,
         (Some(Intent::OutputFull), _) => Verdict::OutputLimit,
+        // A SIGSYS proves nothing: a payload can send it to itself.
+        (None, _) if evidence.fatal_denial => Verdict::Denied,
         (None, _) if evidence.oom_kills > 0 => Verdict::OutOfMemory,
         (None, Some(Ending::Signalled(SIGXCPU | SIGKILL))) if cpu_is_spent => {
             Verdict::TimedOut(TimeLimit::Cpu)
         }
-        (None, Some(Ending::Signalled(SIGSYS))) => Verdict::Denied,
         (None, Some(Ending::Signalled(signal))) => Verdict::Signalled { signal },
         (None, Some(Ending::Exited(code))) => Verdict::Exited { code },
         // Somebody else killed the jar, init included.
@@ -59,6 +65,8 @@ pub(crate) fn verdict(evidence: &Evidence, limits: &Limits) -> Verdict {
 
 #[cfg(test)]
 mod tests {
+    use nix::libc::SIGSYS;
+
     use super::*;
 
     fn check(
@@ -69,8 +77,38 @@ mod tests {
         status: &str,
     ) {
         let cpu = Duration::from_millis(cpu_ms);
-        let evidence = Evidence { intent, ending, oom_kills, cpu };
+        let evidence = Evidence { intent, ending, fatal_denial: false, oom_kills, cpu };
         assert_eq!(verdict(&evidence, &Limits::strict()).status(), status, "{evidence:?}");
+    }
+
+    #[test]
+    fn only_the_warden_says_that_a_call_was_fatal() {
+        let ending = Some(Ending::Signalled(SIGSYS));
+        let forged = Evidence {
+            intent: None,
+            ending,
+            fatal_denial: false,
+            oom_kills: 0,
+            cpu: Duration::ZERO,
+        };
+        assert_eq!(verdict(&forged, &Limits::strict()).status(), "signalled");
+        let true_one = Evidence { fatal_denial: true, ending: None, ..forged };
+        assert_eq!(verdict(&true_one, &Limits::strict()), Verdict::Denied);
+    }
+
+    #[test]
+    fn a_small_processor_limit_is_not_reached_by_starting() {
+        let limits = Limits { cpu: Duration::from_millis(100), ..Limits::strict() };
+        let ending = Some(Ending::Signalled(SIGKILL));
+        let evidence = |cpu_ms| Evidence {
+            intent: None,
+            ending,
+            fatal_denial: false,
+            oom_kills: 0,
+            cpu: Duration::from_millis(cpu_ms),
+        };
+        assert_eq!(verdict(&evidence(2), &limits).status(), "signalled");
+        assert_eq!(verdict(&evidence(95), &limits).status(), "cpu_time");
     }
 
     #[test]
@@ -79,7 +117,6 @@ mod tests {
         check(None, Some(Ending::Exited(137)), 0, 0, "nonzero_exit");
         check(None, Some(Ending::Exited(124)), 0, 0, "nonzero_exit");
         check(None, Some(Ending::Signalled(11)), 0, 0, "signalled");
-        check(None, Some(Ending::Signalled(SIGSYS)), 0, 0, "denied");
         check(None, None, 0, 0, "signalled");
     }
 

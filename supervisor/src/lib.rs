@@ -31,17 +31,20 @@ mod limits;
 mod outcome;
 mod plan;
 mod raise;
+mod reach;
 mod receipt;
 mod run;
 mod runtime;
 mod sandbox;
 mod source;
+mod watch;
 
 mod barrier;
 mod cgroup;
 mod channel;
 mod host;
 mod identity;
+mod scratch;
 mod spawn;
 mod tree;
 

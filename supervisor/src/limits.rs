@@ -4,8 +4,10 @@ use crate::Error;
 
 const KIB: u64 = 1024;
 const MIB: u64 = 1024 * KIB;
-/// Below this the worker itself does not fit.
+/// Below these the worker itself does not fit.
 const LEAST_MEMORY_BYTES: u64 = 4 * MIB;
+const LEAST_DESCRIPTORS: u64 = 12;
+const LEAST_INODES: u64 = 16;
 
 /// What one run may use.
 ///
@@ -110,6 +112,8 @@ impl Limits {
             // Nothing to capture and nothing to collect are sensible wishes.
             let least = match name {
                 "memory_bytes" => LEAST_MEMORY_BYTES,
+                "descriptors" => LEAST_DESCRIPTORS,
+                "inodes" => LEAST_INODES,
                 "stdout_bytes" | "stderr_bytes" | "artifacts" | "artifact_bytes" => 0,
                 _ => 1,
             };

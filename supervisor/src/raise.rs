@@ -4,7 +4,7 @@ use std::io;
 use std::os::fd::AsFd;
 use std::time::Duration;
 
-use belljar_protocol::{Confinement, Order, Refusal, Report, Spent};
+use belljar_protocol::{Confinement, Order, Report, Spent};
 use tokio::runtime::Handle;
 use tokio::time::timeout;
 
@@ -17,13 +17,16 @@ use crate::tree::Tree;
 
 /// The longest that walls take to raise before something must be wrong.
 const PATIENCE: Duration = Duration::from_secs(10);
+/// How long a worker whose socket was hung up has to leave by itself.
+const POLITE: Duration = Duration::from_millis(100);
 
 /// A worker, and what counts and kills it.
 #[derive(Debug)]
 pub(crate) struct Raised {
     pub(crate) worker: Worker,
     pub(crate) jar: Option<Jar>,
-    pub(crate) refusal: Option<Refusal>,
+    /// Why there is no outcome, if the worker failed after the payload was let go.
+    pub(crate) failure: Option<Error>,
     tree: Option<Tree>,
     /// Used before the payload began: by the warden, init, and the walls.
     before: Duration,
@@ -50,7 +53,7 @@ pub(crate) async fn spawn(plan: &Plan) -> Result<Raised, Error> {
         .map_err(io::Error::other)
         .flatten()
         .map_err(|error| Error::Worker("a worker could not be started".to_owned(), error))?;
-    Ok(Raised { worker, jar, refusal: None, tree: None, before: Duration::ZERO })
+    Ok(Raised { worker, jar, failure: None, tree: None, before: Duration::ZERO })
 }
 
 /// Tells a worker its job, waits until it is confined, and looks whether it is.
@@ -58,9 +61,9 @@ pub(crate) async fn confine(
     plan: &Plan,
     raised: &mut Raised,
 ) -> Result<(Confinement, Seen), Error> {
-    let lot = plan.host.lot(&plan.worker).await?;
+    let lot = plan.host.lot(&plan.worker, plan.lent.authority).await?;
     let mut fds = vec![plan.contents.as_fd(), plan.stdin.as_fd()];
-    fds.extend(lot.map(AsFd::as_fd));
+    fds.extend(lot.map(AsFd::as_fd).or(plan.scratch.as_ref().map(AsFd::as_fd)));
     raised.worker.channel.send(&plan.order, &fds).await?;
     let heard = timeout(PATIENCE, raised.worker.channel.receive()).await.map_err(|_| {
         Error::Worker("a worker did not get ready".to_owned(), io::ErrorKind::TimedOut.into())
@@ -74,13 +77,21 @@ pub(crate) async fn confine(
     let confinement = match heard.report {
         Report::Confined(confinement) => confinement,
         Report::Refused(refusal) => return Err(Error::refused(&refusal)),
-        _ => return Err(Error::Protocol("a worker spoke before it was ready".to_owned())),
+        Report::Tally(_) | Report::Ended(..) => {
+            let what = "a worker was killed before it was ready; is its memory limit too small?";
+            return Err(Error::Worker(what.to_owned(), io::ErrorKind::OutOfMemory.into()));
+        }
+        Report::Denied(_) | Report::LotFounded => {
+            return Err(Error::Protocol("a worker spoke before it was ready".to_owned()));
+        }
     };
     let Order::Job(job) = &plan.order else {
         return Err(Error::Protocol("a plan without a job".to_owned()));
     };
     let expected = Expected {
+        authority: job.authority,
         host_uid: plan.lent.host_uid,
+        scratch: plan.scratch.as_ref(),
         ceilings: &job.ceilings,
         jar: raised.jar.as_ref(),
     };
@@ -161,7 +172,7 @@ impl Raised {
     pub(crate) async fn tear_down(mut self) {
         self.worker.channel.hang_up();
         self.kill_group();
-        self.bury(PATIENCE).await;
+        self.bury(POLITE).await;
         self.remove_group().await;
     }
 }

@@ -84,7 +84,7 @@ pub(crate) struct Standing {
 }
 
 /// The newest Landlock ABI whose rules are used, and the first with scopes.
-const LANDLOCK_WITH_SCOPES: u32 = 6;
+pub(crate) const LANDLOCK_WITH_SCOPES: u32 = 6;
 
 impl Receipt {
     /// The receipt of a run whose walls were looked at from outside.
@@ -99,9 +99,9 @@ impl Receipt {
         let sampled = standing.sampling.map(ToOwned::to_owned);
         Self {
             floor,
-            level: standing.host.level(),
+            level: standing.host.level(standing.authority),
             layers: layers.collect(),
-            limits: limits(&standing.host.hierarchy),
+            limits: limits(&standing.host.hierarchy, standing.authority),
             notes: notes.chain(counted).chain(sampled).collect(),
         }
     }
@@ -109,6 +109,11 @@ impl Receipt {
 
 fn layer(layer: Layer, confinement: &Confinement, standing: &Standing) -> (State, String) {
     let enforced = |how: &str| (State::Enforced, how.to_owned());
+    if !standing.authority.makes_namespaces()
+        && let Some((state, how)) = without_jar(layer, confinement, standing)
+    {
+        return (state, how);
+    }
     match layer {
         Layer::Descriptors => enforced("three streams, nothing inherited"),
         Layer::Namespaces => match (standing.authority, &standing.host.ids) {
@@ -117,7 +122,7 @@ fn layer(layer: Layer, confinement: &Confinement, standing: &Standing) -> (State
             (Authority::Own, Ids::Own { why }) => {
                 (State::Degraded, format!("seven of its own, but the caller's user id: {why}"))
             }
-            (Authority::Own, _) => (State::Degraded, "the caller's user id".to_owned()),
+            _ => (State::Degraded, "the caller's user id".to_owned()),
         },
         Layer::Rootfs => enforced("built on a read-only tmpfs; /proc shows processes only"),
         Layer::Privileges => enforced("no capability, no_new_privs, inner user namespace"),
@@ -136,8 +141,86 @@ fn layer(layer: Layer, confinement: &Confinement, standing: &Standing) -> (State
     }
 }
 
-/// How every limit is enforced, with or without a cgroup.
-pub(crate) fn limits(hierarchy: &Hierarchy) -> Vec<LimitReceipt> {
+/// What another floor than strict leaves of a layer.
+fn without_jar(
+    layer: Layer,
+    confinement: &Confinement,
+    standing: &Standing,
+) -> Option<(State, String)> {
+    let apart = standing.authority == Authority::Ids;
+    let scoped = confinement.landlock_abi >= LANDLOCK_WITH_SCOPES;
+    let (state, how) = match layer {
+        Layer::Namespaces => {
+            let why = standing
+                .host
+                .obstacle()
+                .map_or("cannot be made", |obstacle| obstacle.reason.as_str());
+            let lost = if apart {
+                "a user id of its own from root keeps signals and files apart; no network but by \
+                 seccomp, other processes are in sight"
+            } else {
+                "the supervisor's own user id; signals to others stopped by seccomp or Landlock \
+                 alone, no network but by seccomp, other processes are in sight, killing its tree \
+                 is best effort"
+            };
+            (State::Missing, format!("{why}; {lost}"))
+        }
+        Layer::Rootfs => {
+            let by = if apart { "permissions and Landlock" } else { "Landlock" };
+            let how = format!(
+                "the names, sizes and owners of the host's files are visible, their contents \
+                 closed by {by} alone; /work and /tmp are a directory of the host"
+            );
+            (State::Missing, how)
+        }
+        Layer::Privileges => {
+            let bounding = confinement.notes.contains(&Note::BoundingSetKept);
+            let how = "no capability, no_new_privs; no user namespace of its own";
+            (if bounding { State::Degraded } else { State::Enforced }, how.to_owned())
+        }
+        Layer::Landlock if scoped => {
+            let abi = confinement.landlock_abi;
+            (State::Enforced, format!("every right of ABI {abi}; the only root there is"))
+        }
+        Layer::Seccomp => {
+            let signals = if apart || scoped { "" } else { ", no signals" };
+            let modes = if apart { "" } else { ", no chmod or utime" };
+            let how = format!("allow-list, default ENOSYS, no socket{modes}{signals}");
+            (State::Enforced, how)
+        }
+        Layer::Descriptors | Layer::Rlimits | Layer::Landlock => return None,
+    };
+    Some((state, how))
+}
+
+/// How every limit is enforced, with or without a cgroup, in a jar that was built by an authority.
+pub(crate) fn limits(hierarchy: &Hierarchy, authority: Authority) -> Vec<LimitReceipt> {
+    let mut rows = limits_of_jar(hierarchy);
+    if authority.makes_namespaces() {
+        return rows;
+    }
+    let counted = !matches!(hierarchy, Hierarchy::None { .. });
+    for row in &mut rows {
+        let (state, how) = match row.limit {
+            "disk_bytes" => {
+                (State::Degraded, "RLIMIT_FSIZE for each file; a directory of the host has no size")
+            }
+            "inodes" => (State::Missing, "a directory of the host has no limit on files"),
+            "processes" if !counted && authority == Authority::Ids => {
+                (State::Enforced, "RLIMIT_NPROC of a user id of its own")
+            }
+            "processes" if !counted => (
+                State::Degraded,
+                "RLIMIT_NPROC, counted from what the user had running when the run began",
+            ),
+            _ => continue,
+        };
+        (row.state, row.how) = (state, how.to_owned());
+    }
+    rows
+}
+
+fn limits_of_jar(hierarchy: &Hierarchy) -> Vec<LimitReceipt> {
     let row = |limit, state, how: String| LimitReceipt { limit, state, how };
     let enforced = |limit, how: &str| row(limit, State::Enforced, how.to_owned());
     let mut rows = hierarchy.limit_receipts();

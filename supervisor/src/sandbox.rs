@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use crate::host::Host;
 use crate::plan::Plan;
+use crate::reach::Reach;
 use crate::runtime::Interpreter;
 use crate::{Error, Floor, Limits, Outcome, Run, Runtime, Runtimes, Source, spawn};
 
@@ -83,7 +84,8 @@ impl Sandbox {
     /// # Errors
     /// As for [`Sandbox::run`].
     pub async fn start(&self, source: impl Into<Source>) -> Result<Run, Error> {
-        Run::start(Plan::new(&self.0, source.into())?).await
+        let reach = Reach::find(&self.0).await?;
+        Run::start(Plan::new(&self.0, source.into(), &reach)?).await
     }
 
     /// The same sandbox with other limits.
@@ -119,7 +121,8 @@ impl SandboxBuilder {
         self
     }
 
-    /// Sets the least protection that a run accepts; [`Floor::STRICT`] otherwise.
+    /// Sets the least protection that a run accepts; [`Floor::STRICT`] otherwise. Whatever it is, a
+    /// run gets the most that the host can do, and its receipt says what is missing.
     pub fn floor(mut self, floor: Floor) -> Self {
         self.floor = floor;
         self
@@ -152,13 +155,14 @@ impl SandboxBuilder {
     /// not found, or [`Error::Unenforceable`] when the floor is above what this host reaches.
     pub fn build(self) -> Result<Sandbox, Error> {
         self.limits.check(&self.ceiling)?;
+        spawn::hear_children();
         let runtime = match self.runtime {
             Choice::Named(name) => Runtimes::builtin().get(&name)?.clone(),
             Choice::Runtime(runtime) => runtime,
         };
         let worker = self.worker.map_or_else(|| spawn::shipped("belljar-worker"), Ok)?;
         let host = Host::get();
-        if host.level() < self.floor {
+        if host.level(host.strongest()) < self.floor {
             return Err(host.below(self.floor));
         }
         Ok(Sandbox(Arc::new(Settings {

@@ -4,8 +4,11 @@ use std::io;
 use std::os::fd::OwnedFd;
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
+use std::sync::Once;
 
 use tokio::process::{Child, Command};
+use tokio::runtime::Handle;
+use tokio::signal::unix::{SignalKind, signal};
 
 use crate::Error;
 use crate::channel::Channel;
@@ -24,6 +27,7 @@ pub(crate) struct Worker {
 /// Starts a worker with an empty environment and nothing but three descriptors: the control
 /// socket and two pipes. Pipes and not sockets, as nothing can be attached to a pipe.
 pub(crate) fn worker(program: &Path) -> io::Result<Worker> {
+    hear_children();
     let (channel, stdin) = Channel::pair()?;
     let (stdout, stdout_write) = io::pipe()?;
     let (stderr, stderr_write) = io::pipe()?;
@@ -38,6 +42,19 @@ pub(crate) fn worker(program: &Path) -> io::Result<Worker> {
     let pid = child.id().and_then(|pid| i32::try_from(pid).ok());
     let pid = pid.ok_or_else(|| io::Error::other("the worker has no process id"))?;
     Ok(Worker { child, pid, channel, streams: Some((stdout.into(), stderr.into())) })
+}
+
+/// Takes SIGCHLD away from whoever ignores it: the kernel would reap children itself, and nobody
+/// would learn how they ended (wait(2)). Without a runtime there is nobody to hear it yet.
+pub(crate) fn hear_children() {
+    static HEARD: Once = Once::new();
+    if Handle::try_current().is_ok() {
+        HEARD.call_once(|| {
+            if let Err(error) = signal(SignalKind::child()) {
+                tracing::warn!(%error, "SIGCHLD cannot be heard");
+            }
+        });
+    }
 }
 
 /// A program that ships with belljar: beside the running executable, where cargo leaves those of

@@ -35,6 +35,8 @@ pub(crate) struct Tree {
     /// Resident bytes at which the share was last measured for the sake of the peak.
     measured_at_bytes: u64,
     is_share_hidden: bool,
+    /// Its sockets are counted apart from those of the host.
+    has_own_namespaces: bool,
 }
 
 /// Processor time of a changing set of processes, never falling.
@@ -59,6 +61,7 @@ impl Tree {
             counters: Counters::default(),
             measured_at_bytes: 0,
             is_share_hidden: false,
+            has_own_namespaces: processes::is_first_of_namespace(init),
         }
     }
 
@@ -142,13 +145,15 @@ impl Tree {
     /// Reads the proportional share, which costs a walk through page tables, only when memory is
     /// near its limit or may be at a new peak: resident sets are never less.
     fn weigh(&mut self, members: &[Stat]) {
+        let sockets = if self.has_own_namespaces { processes::socket_bytes(self.init) } else { 0 };
         let resident: u64 = members.iter().map(|stat| stat.resident_pages * self.page_bytes).sum();
+        let resident = resident + sockets;
         let has_grown = resident > self.measured_at_bytes + self.measured_at_bytes / 8;
         if !has_grown && resident < self.memory_limit_bytes / 2 {
             self.counters.memory_bytes = resident;
             return;
         }
-        let mut share = 0;
+        let mut share = sockets;
         for stat in members.iter().filter(|stat| stat.resident_pages > 0) {
             share += processes::share_bytes(stat.pid).unwrap_or_else(|is_hidden| {
                 self.is_share_hidden |= is_hidden;

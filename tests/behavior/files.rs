@@ -100,6 +100,12 @@ async fn input_files_may_fill_the_disk_and_no_more() {
     let sandbox = sandbox("bash").limits(limits).build().unwrap();
     let error = sandbox.run(Source::code("true").file("a", vec![1; 2_000_000])).await.unwrap_err();
     assert_eq!(error.code(), "invalid_request", "{error}");
+    assert!(error.to_string().contains("disk_bytes"), "{error}");
+    let few = sandbox.with_limits(Limits { inodes: 16, ..belljar_tests::limits() }).unwrap();
+    let many = |n| (0..n).fold(Source::code("echo *"), |source, n| source.file(format!("{n}"), ""));
+    expect(&few.run(many(11)).await.unwrap(), "ok");
+    let error = few.run(many(12)).await.unwrap_err();
+    assert!(error.to_string().contains("inodes"), "{error}");
 }
 
 async fn artifacts_come_out_as_they_were_written() {

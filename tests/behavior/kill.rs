@@ -2,8 +2,8 @@
 
 use std::time::{Duration, Instant};
 
-use belljar::{Chunk, Limits, Run};
-use belljar_tests::{Before, Test, expect, limits, run_with, sandbox, stdout, tests};
+use belljar::Limits;
+use belljar_tests::{Before, Test, expect, limits, ready, run_with, sandbox, stdout, tests};
 
 pub(crate) fn tests() -> Vec<Test> {
     tests![
@@ -25,26 +25,12 @@ pub(crate) fn tests() -> Vec<Test> {
     ]
 }
 
-/// Starts code, and waits until it says that it is ready.
-async fn ready(runtime: &str, code: &str) -> Run {
-    let sandbox = sandbox(runtime).build().unwrap();
-    let mut run = sandbox.start(code).await.unwrap();
-    let mut said = Vec::new();
-    while !said.ends_with(b"ready\n") {
-        match run.output().await {
-            Some(Chunk::Stdout(bytes)) => said.extend(bytes),
-            other => unreachable!("{other:?} before it was ready"),
-        }
-    }
-    run
-}
-
 /// Kills code once it is ready; within half a second everything has to be gone.
 async fn killed(runtime: &str, code: &str) {
     // Whatever finding an interpreter opens stays open for all.
-    drop(sandbox(runtime).build().unwrap());
+    let sandbox = sandbox(runtime).build().unwrap();
     let before = Before::look();
-    let run = ready(runtime, code).await;
+    let run = ready(&sandbox, code).await;
     let asked = Instant::now();
     let outcome = run.kill().await.unwrap();
     assert!(asked.elapsed() < Duration::from_millis(500), "took {:?}", asked.elapsed());
@@ -64,15 +50,17 @@ async fn a_cancelled_run_leaves_nothing() {
 }
 
 async fn a_dropped_run_leaves_nothing() {
+    let sandbox = sandbox("bash").build().unwrap();
     let before = Before::look();
-    let run = ready("bash", "sleep 30 & echo ready; sleep 30").await;
+    let run = ready(&sandbox, "sleep 30 & echo ready; sleep 30").await;
     drop(run);
     before.unchanged().await;
 }
 
 async fn a_dropped_wait_leaves_nothing() {
+    let sandbox = sandbox("bash").build().unwrap();
     let before = Before::look();
-    let run = ready("bash", "echo ready; sleep 30").await;
+    let run = ready(&sandbox, "echo ready; sleep 30").await;
     let waited = tokio::time::timeout(Duration::from_millis(50), run.wait()).await;
     assert!(waited.is_err());
     before.unchanged().await;

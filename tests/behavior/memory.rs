@@ -116,5 +116,5 @@ async fn the_peak_is_told() {
 async fn a_limit_of_memory_is_reached_in_time() {
     let began = Instant::now();
     spent("held = []\nwhile True: held.append(bytearray(b'x') * (8 << 20))").await;
-    assert!(began.elapsed() < Duration::from_secs(3), "{:?}", began.elapsed());
+    assert!(began.elapsed() < Duration::from_secs(8), "{:?}", began.elapsed());
 }

@@ -111,7 +111,8 @@ fn resident_kib() -> u64 {
 
 async fn ten_gigabytes_cost_no_memory() {
     let before = resident_kib();
-    let outcome = run("bash", "head -c 10G /dev/zero").await;
+    let patient = Limits { wall: Duration::from_mins(2), ..limits() };
+    let outcome = run_with("bash", patient, "head -c 10G /dev/zero").await;
     expect(&outcome, "ok");
     let written = outcome.stdout.bytes.len() as u64 + outcome.stdout.dropped_bytes;
     assert_eq!(written, 10 << 30);

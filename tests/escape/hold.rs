@@ -35,7 +35,7 @@ pub(crate) async fn holds(attack: Attack) -> Completion {
         }
         ("status", status) => expect(&outcome, status),
         ("signal", number) => {
-            assert_eq!(signal(&outcome), number.parse().ok(), "{}", shown(&outcome))
+            assert_eq!(signal(&outcome), number.parse().ok(), "{}", shown(&outcome));
         }
         _ => panic!("an expectation that the tests do not know: {attack:?}"),
     }

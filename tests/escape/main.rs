@@ -2,6 +2,14 @@
 //! where a wall is down, where nobody supervises the jar, or where there is no jar at all: an
 //! attack that never succeeds proves nothing when it fails.
 
+#![expect(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    reason = "a test fails by panicking, and says so"
+)]
+
 mod bait;
 mod bite;
 mod corpus;

@@ -4,8 +4,8 @@ use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
-/// What this process and its runs held at one time: processes, cgroups, mounts, files of belljar's
-/// in the directories for temporary files, and descriptors.
+/// What this process and its runs held at one time: processes, cgroups, mounts, files of theirs in
+/// the directories for temporary files, and descriptors.
 ///
 /// Only for tests that run [`Alone`](crate::Need::Alone): runs of another test are no leak.
 #[derive(Debug)]
@@ -97,9 +97,11 @@ fn cgroups(directory: &Path, depth: u32, held: &mut BTreeSet<String>) {
 
 fn temporary_files(place: &Path) -> Vec<String> {
     let entries = fs::read_dir(place).into_iter().flatten().flatten();
+    let ours = std::process::id().to_string();
     let of_a_run = |entry: &fs::DirEntry| {
         let owner = entry.metadata().map_or(0, |metadata| metadata.uid());
-        owner >= FIRST_LENT_ID || entry.file_name().to_string_lossy().contains("belljar")
+        let name = entry.file_name().to_string_lossy().into_owned();
+        owner >= FIRST_LENT_ID || name.contains("belljar") && name.contains(&ours)
     };
     entries.filter(of_a_run).map(|entry| format!("file {}", entry.path().display())).collect()
 }

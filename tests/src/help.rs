@@ -2,7 +2,7 @@ use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use belljar::{Limits, Outcome, Sandbox, SandboxBuilder, Source};
+use belljar::{Chunk, Limits, Outcome, Run, Sandbox, SandboxBuilder, Source};
 
 /// A sandbox with the worker that was built with the tests.
 pub fn sandbox(runtime: &str) -> SandboxBuilder {
@@ -37,6 +37,19 @@ pub async fn bash(source: impl Into<Source>) -> String {
     let outcome = run("bash", source).await;
     expect(&outcome, "ok");
     stdout(&outcome)
+}
+
+/// Starts code, and waits until it says `ready` on a line of its own.
+pub async fn ready(sandbox: &Sandbox, source: impl Into<Source>) -> Run {
+    let mut run = sandbox.start(source).await.expect("a run");
+    let mut said = Vec::new();
+    while !said.ends_with(b"ready\n") {
+        match run.output().await {
+            Some(Chunk::Stdout(bytes)) => said.extend(bytes),
+            other => panic!("{other:?} before it was ready"),
+        }
+    }
+    run
 }
 
 /// Standard output as text.

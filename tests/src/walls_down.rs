@@ -35,7 +35,7 @@ pub struct Fallen {
 }
 
 /// A jar of more than this many seconds hangs.
-const PATIENCE_SECONDS: i64 = 30;
+const PATIENCE_SECONDS: i64 = 120;
 /// Beyond the ids that the library lends.
 const FIRST_ID: u32 = 3_000_000_000;
 /// As much of /etc as a jar of the library has.
@@ -77,10 +77,10 @@ pub fn run_without(walls: &[Layer], program: &Path, arguments: &[&str]) -> Falle
 pub fn run_failing(wall: Layer, program: &Path, arguments: &[&str]) -> (Report, String) {
     let (run, pipe) = WallsDown::start("failing", &[wall]);
     let (order, fds) = run.order(program, arguments);
-    // It may have failed before it was told anything.
-    drop(run.try_send(&order, &fds));
+    // It may have failed, and gone, before it was told anything.
+    let _told = run.try_send(&order, &fds);
     let report = run.hear();
-    drop(run.try_send(&Order::Proceed, &[]));
+    let _told = run.try_send(&Order::Proceed, &[]);
     drop(run);
     (report, io::read_to_string(pipe).expect("its output"))
 }
@@ -137,7 +137,8 @@ impl WallsDown {
         let mut buffer = vec![0; 16 * 1024];
         let bytes = recv(self.control.as_raw_fd(), &mut buffer, MsgFlags::empty())
             .expect("a worker that speaks within its time");
-        wire::decode_report(&buffer[..bytes]).expect("a report: the worker may have died")
+        buffer.truncate(bytes);
+        wire::decode_report(&buffer).expect("a report: the worker may have died")
     }
 }
 
@@ -198,6 +199,6 @@ fn job(program: &Path, arguments: &[&str]) -> Job {
         },
         syscalls: Syscalls::Standard,
         network: Network::None,
-        deadline_ms: 20_000,
+        deadline_ms: 120_000,
     }
 }

@@ -30,12 +30,13 @@ pub(crate) fn init(
     tether: &OwnedFd,
     sources: rootfs::Sources,
     clock: &mut Stopwatch,
-) -> Result<rootfs::HostProc, Refusal> {
+) -> Result<rootfs::Ground, Refusal> {
     let memfd = clock.prepare(Layer::Rootfs, || namespaces::settle(job, tether))?;
     clock.note(memfd);
-    let proc = clock.raise(Layer::Rootfs, || rootfs::build(job, &luggage.contents, sources))?;
-    clock.raise(Layer::Privileges, || privileges::renounce(&proc))?;
-    Ok(proc)
+    let ground = clock.raise(Layer::Rootfs, || rootfs::build(job, luggage, sources))?;
+    let bounding = clock.raise(Layer::Privileges, || privileges::renounce(job, &ground))?;
+    clock.note(bounding);
+    Ok(ground)
 }
 
 pub(crate) fn split_off_payload() -> Result<Fork, Refusal> {
@@ -47,14 +48,17 @@ pub(crate) fn split_off_payload() -> Result<Fork, Refusal> {
 /// What an unprivileged process can still do to itself. Seccomp ends it.
 pub(crate) fn payload(
     job: &Job,
-    proc: rootfs::HostProc,
+    ground: rootfs::Ground,
     tether: &OwnedFd,
     clock: &mut Stopwatch,
 ) -> Result<(), Refusal> {
-    clock.prepare(Layer::Rlimits, || payload::settle(proc))?;
-    let core = clock.raise(Layer::Rlimits, || rlimits::lower(&job.ceilings))?;
-    clock.note(core);
-    let abi = clock.raise(Layer::Landlock, || landlock::restrict(job))?;
+    clock.prepare(Layer::Rlimits, || payload::settle(&ground))?;
+    let notes = clock.raise(Layer::Rlimits, || rlimits::lower(job))?;
+    for note in notes {
+        clock.note(note);
+    }
+    let abi = clock.raise(Layer::Landlock, || landlock::restrict(job, &ground))?;
+    drop(ground);
     clock.landlock_abi(abi);
     clock.raise(Layer::Seccomp, || seccomp::install(job.syscalls, tether))
 }

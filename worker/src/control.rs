@@ -8,7 +8,7 @@ use belljar_protocol::{Job, Layer, Order, Refusal, Report, wire};
 use nix::cmsg_space;
 use nix::sys::socket::{
     AddressFamily, ControlMessage, ControlMessageOwned, MsgFlags, SockFlag, SockType, UnixAddr,
-    recvmsg, sendmsg, socketpair,
+    recv, recvmsg, sendmsg, socketpair,
 };
 use zeroize::Zeroizing;
 
@@ -29,8 +29,9 @@ pub(crate) struct Luggage {
     pub(crate) contents: File,
     /// The payload's standard input.
     pub(crate) stdin: OwnedFd,
-    /// The user namespace that lends its ids, with `Authority::Lent`.
-    pub(crate) lot: Option<OwnedFd>,
+    /// The user namespace that lends its ids, with `Authority::Lent`; the directory that takes the
+    /// place of a root, where no namespace can be made.
+    pub(crate) ground: Option<OwnedFd>,
 }
 
 impl Control {
@@ -52,7 +53,7 @@ impl Control {
                 let (Some(contents), Some(stdin)) = (fds.next(), fds.next()) else {
                     return Err(lost(Failure::because("receive a job", "descriptors missing")));
                 };
-                let luggage = Luggage { contents: contents.into(), stdin, lot: fds.next() };
+                let luggage = Luggage { contents: contents.into(), stdin, ground: fds.next() };
                 Ok(Errand::Job(job, luggage))
             }
             Order::FoundLot => Ok(Errand::FoundLot),
@@ -86,10 +87,11 @@ impl Control {
     }
 
     fn receive(&self) -> Result<(Order, Vec<OwnedFd>), Failure> {
-        // Wiped as it drops: the order may hold secrets.
-        let mut buffer = Zeroizing::new(vec![0; wire::MAX_BYTES]);
-        let (bytes, fds) = receive_with(&self.0, &mut buffer).map_err(doing("receive an order"))?;
-        buffer.truncate(bytes);
+        let bytes = next_length(&self.0).map_err(doing("receive an order"))?;
+        // Wiped as it drops: the order may hold secrets. And no larger than it has to be, as
+        // touching memory is most of what a short-lived process costs.
+        let mut buffer = Zeroizing::new(vec![0; bytes.min(wire::MAX_BYTES)]);
+        let (_, fds) = receive_with(&self.0, &mut buffer).map_err(doing("receive an order"))?;
         if bytes == 0 {
             return Err(Failure::because("receive an order", "the supervisor is gone"));
         }
@@ -120,6 +122,17 @@ pub(crate) fn await_close(pipe: &File) {
     while let Err(error) = { pipe }.read(&mut nothing) {
         if error.kind() != io::ErrorKind::Interrupted {
             break;
+        }
+    }
+}
+
+/// The length of the datagram that comes next, waiting for it; 0 when none will.
+fn next_length(socket: &OwnedFd) -> io::Result<usize> {
+    let flags = MsgFlags::MSG_PEEK | MsgFlags::MSG_TRUNC;
+    loop {
+        match recv(socket.as_raw_fd(), &mut [], flags) {
+            Err(nix::Error::EINTR) => {}
+            other => return Ok(other?),
         }
     }
 }

@@ -4,7 +4,7 @@ use std::fs::File;
 use std::os::fd::AsFd;
 use std::process;
 
-use belljar_protocol::{Ending, Report, Spent};
+use belljar_protocol::{Authority, Ending, Report, Spent};
 use nix::errno::Errno;
 use nix::libc::{self, c_int};
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
@@ -16,15 +16,25 @@ use nix::unistd::Pid;
 use crate::FAILED;
 use crate::control::{self, Control};
 use crate::stopwatch::best_effort;
-use crate::sys;
+use crate::{descendants, sys};
 
 /// Waits for the payload to end or for the supervisor to want it to, then kills what is left,
 /// reaps it, so that its processor time is counted, and reports.
 #[expect(clippy::exit, reason = "process 1 ends here, and the kernel ends its namespace with it")]
-pub(crate) fn reap_until_ended(payload: Pid, executed: &File, control: &Control) -> ! {
+pub(crate) fn reap_until_ended(
+    payload: Pid,
+    executed: &File,
+    control: &Control,
+    authority: Authority,
+) -> ! {
     let ending = watch(payload, executed, control);
-    // Everything but process 1 itself; a stopped process dies of it like any other.
-    best_effort(kill(Pid::from_raw(-1), Signal::SIGKILL));
+    if authority == Authority::Nothing {
+        descendants::kill();
+    } else {
+        // Everything of the jar, or of the lent id, but init itself; a stopped process dies of it
+        // like any other.
+        best_effort(kill(Pid::from_raw(-1), Signal::SIGKILL));
+    }
     let ending = reap_all(payload, ending);
     let (cpu_micros, largest_resident_bytes) = sys::children_usage();
     if let Some(ending) = ending {

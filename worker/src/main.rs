@@ -9,6 +9,7 @@
 
 mod confine;
 mod control;
+mod descendants;
 mod init;
 mod layers;
 mod payload;
@@ -24,6 +25,8 @@ use std::process::ExitCode;
 
 use belljar_protocol::{Layer, Refusal, Report};
 
+use nix::sys::stat::{Mode, umask};
+
 use crate::control::{Control, Errand};
 use crate::layers::{descriptors, namespaces};
 use crate::stopwatch::{Stopwatch, best_effort};
@@ -33,6 +36,10 @@ use crate::sys::Fork;
 const FAILED: u8 = 70;
 
 fn main() -> ExitCode {
+    // What a caller ignores or masks would stay so through every exec: init has to hear of its
+    // children, whatever was done about SIGCHLD.
+    sys::reset_signals();
+    umask(Mode::from_bits_truncate(0o022));
     if let Ok(control) = descriptors::close_all_but_control()
         && let Err(refusal) = live(&control)
     {
@@ -64,15 +71,16 @@ fn live(control: &Control) -> Result<Infallible, Refusal> {
         namespaces::Side::Init { tether } => tether,
     };
 
-    let jar = confine::init(&job, &luggage, &tether, sources, &mut clock)?;
+    let ground = confine::init(&job, &luggage, &tether, sources, &mut clock)?;
     let (payload_gone, payload_here) = control::exec_pipe()?;
     if let Fork::Parent(payload) = confine::split_off_payload()? {
-        drop((jar, luggage, tether, payload_here, job));
-        init::reap_until_ended(payload, &payload_gone, control); // -> !
+        let authority = job.authority;
+        drop((ground, luggage, tether, payload_here, job));
+        init::reap_until_ended(payload, &payload_gone, control, authority); // -> !
     }
     drop(payload_gone);
 
-    confine::payload(&job, jar, &tether, &mut clock)?;
+    confine::payload(&job, ground, &tether, &mut clock)?;
     verify::hold(&job)?;
     control.send(&Report::Confined(clock.confinement()))?;
     control.await_proceed()?;

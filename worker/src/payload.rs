@@ -9,12 +9,11 @@ use std::os::fd::OwnedFd;
 use belljar_protocol::{Delivery, Job, Layer, Refusal, SecretMap};
 use nix::fcntl::OFlag;
 use nix::libc;
-use nix::sys::stat::{Mode, umask};
-use nix::unistd::{chdir, setsid};
+use nix::unistd::{chdir, fchdir, setsid};
 use zeroize::Zeroizing;
 
 use crate::control::Luggage;
-use crate::layers::rootfs::HostProc;
+use crate::layers::rootfs::Ground;
 use crate::stopwatch::{Failure, Step, doing};
 use crate::sys;
 
@@ -22,13 +21,12 @@ use crate::sys;
 const SECRETS_FD: i32 = 3;
 
 /// Makes the payload the first to go when memory runs out, and its own group and session.
-pub(crate) fn settle(proc: HostProc) -> Step {
-    proc.write("self/oom_score_adj", "1000").map_err(doing("volunteer for the OOM killer"))?;
-    drop(proc);
+pub(crate) fn settle(ground: &Ground) -> Step {
+    let volunteer = ground.write_proc("self/oom_score_adj", "1000");
+    volunteer.map_err(doing("volunteer for the OOM killer"))?;
     setsid().map_err(doing("make a session"))?;
-    // Collected files are read by the supervisor, whose id may be another one.
-    umask(Mode::from_bits_truncate(0o022));
-    chdir("/work").map_err(doing("enter /work"))
+    sys::leave_real_time().map_err(doing("leave real-time scheduling"))?;
+    fchdir(ground.root()).and_then(|()| chdir("work")).map_err(doing("enter /work"))
 }
 
 /// Executes the program of the job: from then on every instruction is hostile.

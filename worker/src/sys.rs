@@ -224,6 +224,21 @@ pub(crate) fn wait_any(flags: c_int) -> nix::Result<Option<(Pid, c_int)>> {
     Errno::result(pid).map(|pid| (pid > 0).then(|| (Pid::from_raw(pid), status)))
 }
 
+/// The default scheduling policy in place of a real-time one that a supervisor was started with:
+/// the payload's rlimits would end it at once.
+pub(crate) fn leave_real_time() -> io::Result<()> {
+    // SAFETY: takes an integer.
+    let policy = unsafe { libc::sched_getscheduler(0) };
+    if matches!(policy, libc::SCHED_OTHER | libc::SCHED_BATCH | libc::SCHED_IDLE) {
+        return Ok(());
+    }
+    let policy = libc::SCHED_OTHER;
+    // SAFETY: all zeroes is the only parameter of that policy.
+    let none: libc::sched_param = unsafe { std::mem::zeroed() };
+    // SAFETY: the parameter outlives the call.
+    check(c_long::from(unsafe { libc::sched_setscheduler(0, policy, &raw const none) })).map(drop)
+}
+
 /// execve(2); returns only the reason why it failed.
 pub(crate) fn exec(program: &CStr, argv: &[CString], env: &[CString]) -> io::Error {
     let pointers = |strings: &[CString]| {

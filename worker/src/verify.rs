@@ -13,9 +13,9 @@ use crate::sys;
 /// # Errors
 /// The first wall that is not where it was put.
 pub(crate) fn hold(job: &Job) -> Result<(), Refusal> {
-    ask(Layer::Namespaces, namespaces)?;
-    ask(Layer::Privileges, privileges)?;
-    ask(Layer::Rlimits, || rlimits::stand(&job.ceilings))?;
+    ask(Layer::Namespaces, || namespaces(job))?;
+    ask(Layer::Privileges, || privileges(job))?;
+    ask(Layer::Rlimits, || rlimits::stand(job))?;
     ask(Layer::Seccomp, seccomp)
 }
 
@@ -25,16 +25,18 @@ fn ask(layer: Layer, wall: impl FnOnce() -> Step) -> Result<(), Refusal> {
     wall().map_err(|failure| failure.of(layer))
 }
 
-fn namespaces() -> Step {
+fn namespaces(job: &Job) -> Step {
     match getppid().as_raw() {
+        _ if !job.authority.makes_namespaces() => Ok(()),
         1 => Ok(()),
         parent => Err(Failure::because("find itself in the jar", format!("process {parent}"))),
     }
 }
 
-fn privileges() -> Step {
+fn privileges(job: &Job) -> Step {
+    let (uid, gid) = if job.authority.makes_namespaces() { (UID, UID) } else { (job.uid, job.gid) };
     let ids = [getuid().as_raw(), geteuid().as_raw(), getgid().as_raw(), getegid().as_raw()];
-    if ids != [UID; 4] {
+    if ids != [uid, uid, gid, gid] {
         return Err(Failure::because("find its own id", format!("ids {ids:?}")));
     }
     if sys::has_capabilities().map_err(doing("read capabilities"))?

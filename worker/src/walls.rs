@@ -9,11 +9,13 @@ compile_error!("the feature walls-down is for tests: a release raises every wall
 
 use std::any::Any;
 use std::path::Path;
+use std::process;
 use std::sync::OnceLock;
 
 use belljar_protocol::{Layer, Note};
 use nix::sys::signal::{Signal, raise};
 
+use crate::FAILED;
 use crate::stopwatch::{Failure, Step, best_effort};
 
 /// What becomes of a wall. A test looks for these words where they must not be.
@@ -39,11 +41,14 @@ pub(crate) fn unless_down<T: 'static>(
         Fate::LeftOut => nothing()
             .ok_or_else(|| Failure::because("leave out the wall", "the host would be open")),
         Fate::Fails => Err(Failure::because("raise the wall", "a test made it fail")),
-        Fate::Dies => {
-            best_effort(raise(Signal::SIGKILL));
-            wall()
-        }
+        Fate::Dies => die(),
     }
+}
+
+#[expect(clippy::exit, reason = "the kernel lets no signal of its own end process 1")]
+fn die() -> ! {
+    best_effort(raise(Signal::SIGKILL));
+    process::exit(FAILED.into())
 }
 
 /// What raising a wall gives when it is not raised. Namespaces and the root give what the next

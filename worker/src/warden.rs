@@ -15,11 +15,10 @@ use nix::sys::signal::{Signal, kill};
 use nix::sys::wait::waitpid;
 use nix::unistd::Pid;
 
-use crate::FAILED;
 use crate::control::{Control, receive_with};
 use crate::layers::seccomp;
 use crate::stopwatch::{Failure, best_effort, doing};
-use crate::sys;
+use crate::{FAILED, descendants, sys};
 
 /// How long after its deadline a run may be the supervisor's to end.
 const GRACE: Duration = Duration::from_secs(5);
@@ -30,6 +29,8 @@ pub(crate) fn outlive(init: Pid, tether: &OwnedFd, control: &Control, deadline_m
     // A process 1 that is not reaped yet keeps its pid: none of these kills can hit another.
     if let Some(denials) = watch(init, tether, control, deadline_ms) {
         best_effort(kill(init, Signal::SIGKILL).and_then(|()| waitpid(init, None)));
+        // Whoever outlives an init that is not process 1 of a namespace is given to the warden.
+        descendants::end();
         best_effort(control.send(&Report::Tally(denials.tally)));
     }
     process::exit(FAILED.into())
@@ -47,6 +48,9 @@ pub(crate) fn hold_lot(control: &Control) -> Result<Infallible, Refusal> {
 /// What was refused, each kind of refusal once.
 #[derive(Default)]
 struct Denials {
+    /// Where they are heard. Kept until init is dead: a call whose listener is gone returns, and
+    /// one that ends the run must not.
+    listener: Option<OwnedFd>,
     seen: Vec<Denial>,
     tally: Tally,
 }
@@ -56,12 +60,11 @@ fn watch(init: Pid, tether: &OwnedFd, control: &Control, deadline_ms: u64) -> Op
     let deadline = Instant::now() + Duration::from_millis(deadline_ms) + GRACE;
     let jar = sys::pidfd_open(init).ok()?;
     let mut denials = Denials::default();
-    let mut listener: Option<OwnedFd> = None;
     loop {
         let left = deadline.saturating_duration_since(Instant::now());
         // One descriptor at most brings news of denials: the tether until the listener came
         // through it, then the listener until nobody is left to be refused anything.
-        let news = listener.as_ref().unwrap_or(tether);
+        let news = denials.listener.as_ref().unwrap_or(tether);
         let mut events = [
             PollFd::new(jar.as_fd(), PollFlags::POLLIN),
             PollFd::new(control.as_fd().as_fd(), hang_up()),
@@ -79,9 +82,10 @@ fn watch(init: Pid, tether: &OwnedFd, control: &Control, deadline_ms: u64) -> Op
             return Some(denials);
         }
         if readable(refused) {
-            match &listener {
-                Some(listener) => denials.answer(listener, control),
-                None => listener = receive_listener(tether),
+            if denials.listener.is_none() {
+                denials.listener = receive_listener(tether);
+            } else if denials.answer(control) {
+                return Some(denials);
             }
         } else if happened(refused) {
             wait_for_end(&jar, control, deadline);
@@ -123,13 +127,23 @@ fn receive_listener(tether: &OwnedFd) -> Option<OwnedFd> {
 
 impl Denials {
     /// Answers one refused call, and reports it if there was none like it.
-    fn answer(&mut self, listener: &OwnedFd, control: &Control) {
+    /// Whether it was one that ends the run.
+    fn answer(&mut self, control: &Control) -> bool {
+        let Some(listener) = &self.listener else { return false };
         // ENOENT: the caller was killed before it could be heard.
-        let Ok(notification) = sys::next_notification(listener) else { return };
+        let Ok(notification) = sys::next_notification(listener) else { return false };
         let call = notification.data.nr;
         let errno = seccomp::answer(call);
+        let denial = Denial { call, args: notification.data.args, errno };
+        if seccomp::is_fatal(call) {
+            // However many were recorded before: the verdict depends on it.
+            best_effort(control.send(&Report::Denied(denial)));
+            self.tally.counts.push(1);
+            return true;
+        }
         best_effort(sys::answer_notification(listener, notification.id, errno));
-        self.record(Denial { call, args: notification.data.args, errno }, control);
+        self.record(denial, control);
+        false
     }
 
     fn record(&mut self, denial: Denial, control: &Control) {

@@ -78,7 +78,11 @@ fn text(inspection: &Inspection) -> String {
         }
     }
     if let Some(next) = &inspection.next {
-        text.extend([format!("{}; fix: {}\n", next.why, next.fix)]);
+        text.push_str(&next.why);
+        if !next.fix.is_empty() {
+            text.extend(["; fix: ", &next.fix]);
+        }
+        text.push('\n');
     }
     text.push_str("belljar doctor --attack proves it.\n");
     text

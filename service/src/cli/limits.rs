@@ -12,43 +12,43 @@ use super::words;
 #[command(no_binary_name = true)]
 pub(super) struct LimitOptions {
     /// Memory of all processes together [default: 256M]
-    #[arg(long, value_name = "SIZE", value_parser = words::size)]
+    #[arg(long, allow_negative_numbers = true, value_name = "SIZE", value_parser = words::size)]
     memory: Option<u64>,
     /// Processor time of all processes together [default: 60s]
-    #[arg(long, value_name = "TIME", value_parser = words::time)]
+    #[arg(long, allow_negative_numbers = true, value_name = "TIME", value_parser = words::time)]
     cpu: Option<Duration>,
     /// Elapsed time [default: 60s]
-    #[arg(long, value_name = "TIME", value_parser = words::time)]
+    #[arg(long, allow_negative_numbers = true, value_name = "TIME", value_parser = words::time)]
     wall: Option<Duration>,
     /// Open descriptors of a process [default: 256]
-    #[arg(long, value_name = "N")]
+    #[arg(long, allow_negative_numbers = true, value_name = "N")]
     fds: Option<u32>,
     /// Captured standard output [default: 1M]
-    #[arg(long, value_name = "SIZE", value_parser = words::size)]
+    #[arg(long, allow_negative_numbers = true, value_name = "SIZE", value_parser = words::size)]
     stdout_limit: Option<u64>,
     /// Captured standard error [default: 1M]
-    #[arg(long, value_name = "SIZE", value_parser = words::size)]
+    #[arg(long, allow_negative_numbers = true, value_name = "SIZE", value_parser = words::size)]
     stderr_limit: Option<u64>,
     /// What happens beyond: truncate or kill [default: truncate]
-    #[arg(long, value_name = "ACTION", value_parser = words::on_output_limit)]
+    #[arg(long, allow_negative_numbers = true, value_name = "ACTION", value_parser = words::on_output_limit)]
     on_output_limit: Option<OnOutputLimit>,
     /// Processes and threads [default: 64]
-    #[arg(long, value_name = "N")]
+    #[arg(long, allow_negative_numbers = true, value_name = "N")]
     processes: Option<u32>,
     /// Bytes of all files written, which also count as memory [default: 64M]
-    #[arg(long, value_name = "SIZE", value_parser = words::size)]
+    #[arg(long, allow_negative_numbers = true, value_name = "SIZE", value_parser = words::size)]
     disk: Option<u64>,
     /// Files and directories written [default: 16384]
-    #[arg(long, value_name = "N")]
+    #[arg(long, allow_negative_numbers = true, value_name = "N")]
     inodes: Option<u64>,
     /// Bytes of one written file [default: 64M]
-    #[arg(long, value_name = "SIZE", value_parser = words::size)]
+    #[arg(long, allow_negative_numbers = true, value_name = "SIZE", value_parser = words::size)]
     file_size: Option<u64>,
     /// Files collected [default: 64]
-    #[arg(long, value_name = "N")]
+    #[arg(long, allow_negative_numbers = true, value_name = "N")]
     artifacts: Option<u32>,
     /// Bytes of all files collected [default: 16M]
-    #[arg(long, value_name = "SIZE", value_parser = words::size)]
+    #[arg(long, allow_negative_numbers = true, value_name = "SIZE", value_parser = words::size)]
     artifact_bytes: Option<u64>,
 }
 

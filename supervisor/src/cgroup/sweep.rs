@@ -21,7 +21,7 @@ pub(crate) fn sweep(hierarchy: &Hierarchy) {
         .filter_map(|place| fs::read_dir(&place.directory).ok())
         .flatten()
         .filter_map(|entry| entry.ok()?.file_name().into_string().ok())
-        .filter(|name| owner(name).is_some_and(|(pid, born)| !lives(pid, born)))
+        .filter(|name| is_stale(name))
         .collect();
     for name in names {
         if let Err(error) = clear(hierarchy, &name) {
@@ -30,8 +30,8 @@ pub(crate) fn sweep(hierarchy: &Hierarchy) {
     }
 }
 
-/// The name of the jar of a run of this process.
-pub(super) fn name(run_id: &str) -> io::Result<String> {
+/// The name of what a run of this process has on the host: cgroups, a directory.
+pub(crate) fn run_name(run_id: &str) -> io::Result<String> {
     let is_plain = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'-';
     if run_id.is_empty() || !run_id.bytes().all(is_plain) {
         return Err(io::Error::new(io::ErrorKind::InvalidInput, "a run id is letters and digits"));
@@ -39,6 +39,11 @@ pub(super) fn name(run_id: &str) -> io::Result<String> {
     let own = std::process::id().cast_signed();
     let born = tree::born(own).ok_or_else(|| io::Error::other("/proc does not show us"))?;
     Ok(format!("{PREFIX}{own}-{born}-{run_id}"))
+}
+
+/// Whether the name is one of a run whose supervisor is dead.
+pub(crate) fn is_stale(name: &str) -> bool {
+    owner(name).is_some_and(|(pid, born)| !lives(pid, born))
 }
 
 fn clear(hierarchy: &Hierarchy, name: &str) -> io::Result<()> {
@@ -71,7 +76,7 @@ mod tests {
 
     #[test]
     fn a_name_tells_its_living_owner() {
-        let name = name("01JABC").unwrap();
+        let name = run_name("01JABC").unwrap();
         let (pid, born) = owner(&name).unwrap();
         assert_eq!(pid, std::process::id().cast_signed());
         assert!(lives(pid, born));
@@ -84,7 +89,7 @@ mod tests {
     #[test]
     fn a_run_id_cannot_leave_the_parent() {
         for bad in ["", "..", "a/b", "../x", "a b", "a\n"] {
-            assert!(name(bad).is_err(), "{bad:?}");
+            assert!(run_name(bad).is_err(), "{bad:?}");
         }
     }
 }

@@ -65,11 +65,12 @@ fn candidates(runtime: &Description, searched: &OsStr) -> Vec<PathBuf> {
     if runtime.beside
         && let Some(own) = env::current_exe().ok().and_then(|exe| exe.parent().map(Path::to_owned))
     {
+        let above = own.parent().unwrap_or(&own);
         directories.push(own.clone());
-        directories.push(own.join("../libexec/belljar"));
+        directories.push(above.join("libexec/belljar"));
         // Where cargo puts tests and examples, one below the programs.
         if own.ends_with("deps") || own.ends_with("examples") {
-            directories.push(own.join(".."));
+            directories.push(above.to_owned());
         }
     }
     directories.extend(env::split_paths(searched).filter(|directory| directory.is_absolute()));

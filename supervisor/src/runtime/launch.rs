@@ -125,6 +125,7 @@ impl Interpreter {
                 (format!("/work/{entry}"), entry, work_files(&code, &source.files)?)
             }
         };
+        fits(&files, limits)?;
         let slots = Slots { program: &self.program, name: &name, entry: &entry, source, limits };
         let argv = slots.argv(&self.runtime.argv);
         if argv.iter().any(|argument| argument.contains('\0')) {
@@ -299,6 +300,27 @@ fn first_statement(text: &str) -> &str {
         };
         rest = after.unwrap_or_default().trim_start();
     }
+}
+
+/// The bytes and names of files below `/work` come out of what the payload may use there.
+fn fits(files: &[LaunchFile], limits: &Limits) -> Result<(), Error> {
+    const PAGE_BYTES: u64 = 4096;
+    let size = |file: &LaunchFile| (file.bytes.len() as u64).next_multiple_of(PAGE_BYTES);
+    let bytes: u64 = files.iter().map(size).sum();
+    let names: BTreeSet<_> =
+        files.iter().flat_map(|file| Path::new(&file.path).ancestors()).collect();
+    for (limit, needed, most) in [
+        ("disk_bytes", bytes, limits.disk_bytes),
+        // Beside /work there are /tmp and /dev/shm.
+        ("inodes", names.len() as u64 + 2, limits.inodes),
+    ] {
+        if needed > most {
+            return Err(Error::Invalid(format!(
+                "the files take {needed} of {limit}, and the limit is {most}"
+            )));
+        }
+    }
+    Ok(())
 }
 
 fn work_files(code: &[SourceFile], input: &[SourceFile]) -> Result<Vec<LaunchFile>, Error> {

@@ -3,6 +3,7 @@
 use std::collections::{HashMap, HashSet};
 use std::fs::{self, File};
 use std::io::{self, Read as _};
+use std::sync::LazyLock;
 
 /// Larger than any line of `/proc/<pid>/stat`.
 const STAT_BYTES: usize = 1024;
@@ -42,6 +43,20 @@ pub(super) fn is_first_of_namespace(pid: i32) -> bool {
         let ids = status.lines().find_map(|line| line.strip_prefix("NSpid:")).unwrap_or_default();
         ids.split_ascii_whitespace().skip(1).last() == Some("1")
     })
+}
+
+/// What the sockets of a network namespace of its own may hold beyond the few that any program
+/// has: unix sockets keep what was sent and not received, and no process maps it.
+pub(super) fn socket_bytes(pid: i32) -> u64 {
+    const FREE: u64 = 64;
+    static EACH: LazyLock<u64> = LazyLock::new(|| {
+        let text = fs::read_to_string("/proc/sys/net/core/wmem_default").unwrap_or_default();
+        text.trim().parse().unwrap_or(212_992)
+    });
+    let text = fs::read_to_string(format!("/proc/{pid}/net/sockstat")).unwrap_or_default();
+    let used = text.lines().find_map(|line| line.strip_prefix("sockets: used "));
+    let used: u64 = used.and_then(|used| used.trim().parse().ok()).unwrap_or_default();
+    used.saturating_sub(FREE) * *EACH
 }
 
 /// The memory of a process, shared pages divided among those who share them; otherwise whether
@@ -90,8 +105,9 @@ impl Stat {
         })
     }
 
+    /// A thread that began a process may end before others do: it is a zombie among the living.
     pub(super) fn is_alive(&self) -> bool {
-        !matches!(self.state, b'Z' | b'X')
+        !matches!(self.state, b'Z' | b'X') || self.threads > 1
     }
 
     #[cfg(test)]

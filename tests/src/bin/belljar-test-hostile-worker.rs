@@ -21,7 +21,7 @@ fn main() {
     let name = PathBuf::from(std::env::args_os().next().unwrap());
     match name.file_name().and_then(|name| name.to_str()).unwrap_or_default() {
         "garbage" => say(b"garbage"),
-        "oversized" => say(&[0; 100_000]),
+        "oversized" => say(&vec![0; 100_000]),
         "version" => say(b"BJ\xff\xff1234"),
         "ended" => report(&Report::Ended(Ending::Exited(0), Spent::default())),
         "liar" => report(&Report::Confined(Confinement {
@@ -64,8 +64,9 @@ fn report(report: &Report) {
 }
 
 fn say(bytes: &[u8]) {
-    // Nobody may be listening any more.
-    drop(send(stdin().as_raw_fd(), bytes, MsgFlags::MSG_NOSIGNAL));
+    if send(stdin().as_raw_fd(), bytes, MsgFlags::MSG_NOSIGNAL).is_err() {
+        // Nobody is listening any more.
+    }
 }
 
 /// The worker of the same build, on the same socket.

@@ -1,14 +1,16 @@
 //! Holds against: writing, executing or connecting where a mount, a permission bit or a socket
 //! filter has a hole. A supplement: it does not cover stat, chmod, or files that are already open.
 
+use std::os::fd::AsFd;
+
 use belljar_protocol::Job;
 use landlock::{
     ABI, Access, AccessFs, AccessNet, BitFlags, CompatLevel, Compatible, PathBeneath, PathFd,
     Ruleset, RulesetAttr, RulesetCreated, RulesetCreatedAttr, RulesetStatus, Scope,
 };
 
-use crate::layers::rootfs::WRITABLE;
-use crate::stopwatch::{Failure, Step};
+use crate::layers::rootfs::{Ground, WRITABLE};
+use crate::stopwatch::{Failure, Step, doing};
 use crate::sys;
 
 /// The newest ABI that the rules below were written for.
@@ -16,7 +18,7 @@ const NEWEST: i32 = 7;
 
 /// Gives up every right that the running kernel knows, but for the few granted here. Returns the
 /// ABI that was enforced in full.
-pub(crate) fn restrict(job: &Job) -> Step<u32> {
+pub(crate) fn restrict(job: &Job, ground: &Ground) -> Step<u32> {
     let newest = sys::landlock_abi().min(NEWEST);
     let abi = ABI::from(newest);
     if abi == ABI::Unsupported {
@@ -24,8 +26,8 @@ pub(crate) fn restrict(job: &Job) -> Step<u32> {
     }
     let ruleset =
         declare(abi).map_err(|error| Failure::because("make a ruleset", error.to_string()))?;
-    let status = grant(ruleset, job, abi)
-        .and_then(|ruleset| Ok(ruleset.restrict_self()?))
+    let status = grant(ruleset, job, ground, abi)?
+        .restrict_self()
         .map_err(|error| Failure::because("restrict itself", error.to_string()))?;
     match status.ruleset {
         RulesetStatus::FullyEnforced => Ok(newest.cast_unsigned()),
@@ -45,15 +47,16 @@ fn declare(abi: ABI) -> Result<RulesetCreated, landlock::RulesetError> {
     ruleset.create()
 }
 
-/// The whole root may be read, as it holds only what the job named; what was bound may be
+/// The whole ground may be read, as it holds only what the job named; what was bound may be
 /// executed, the scratch space written.
 fn grant(
     mut ruleset: RulesetCreated,
     job: &Job,
+    ground: &Ground,
     abi: ABI,
-) -> Result<RulesetCreated, Box<dyn std::error::Error>> {
+) -> Step<RulesetCreated> {
     let read = AccessFs::ReadFile | AccessFs::ReadDir;
-    ruleset = allow(ruleset, "/", read)?;
+    ruleset = permit(ruleset, ground.root(), "the root", read)?;
     for target in job.mounts.iter().map(|mount| mount.target.as_str()) {
         ruleset = allow(ruleset, target, read | AccessFs::Execute)?;
     }
@@ -62,20 +65,30 @@ fn grant(
     let execute =
         if job.scratch.exec { AccessFs::Execute.into() } else { BitFlags::<AccessFs>::empty() };
     for place in WRITABLE {
-        ruleset = allow(ruleset, place, read | write | execute)?;
+        let directory = ground.open(place).map_err(doing(format!("open /{place}")))?;
+        ruleset = permit(ruleset, directory, place, read | write | execute)?;
     }
     allow(ruleset, "/dev/null", AccessFs::ReadFile | AccessFs::WriteFile)
 }
 
-fn allow(
-    ruleset: RulesetCreated,
-    path: &str,
-    rights: BitFlags<AccessFs>,
-) -> Result<RulesetCreated, Box<dyn std::error::Error>> {
-    let place = PathFd::new(path)?;
-    let is_directory = std::fs::metadata(path)?.is_dir();
+fn allow(ruleset: RulesetCreated, path: &str, rights: BitFlags<AccessFs>) -> Step<RulesetCreated> {
+    let failed = || doing::<std::io::Error>(format!("open {path}"));
+    let is_directory = std::fs::metadata(path).map_err(failed())?.is_dir();
+    let place = PathFd::new(path)
+        .map_err(|error| Failure::because(&format!("open {path}"), error.to_string()))?;
     // The rights of directories mean nothing for a file, and are refused for one.
     let rights =
         if is_directory { rights } else { rights & AccessFs::from_file(ABI::from(NEWEST)) };
-    Ok(ruleset.add_rule(PathBeneath::new(place, rights))?)
+    permit(ruleset, place, path, rights)
+}
+
+fn permit(
+    ruleset: RulesetCreated,
+    place: impl AsFd,
+    name: &str,
+    rights: BitFlags<AccessFs>,
+) -> Step<RulesetCreated> {
+    ruleset
+        .add_rule(PathBeneath::new(place, rights))
+        .map_err(|error| Failure::because(&format!("permit {name}"), error.to_string()))
 }

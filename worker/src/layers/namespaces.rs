@@ -12,6 +12,7 @@ use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use nix::sched::{CloneFlags, setns, unshare};
 use nix::sys::prctl;
 use nix::sys::signal::Signal;
+use nix::sys::stat::{SFlag, fstat};
 use nix::unistd::{Gid, Pid, Uid, fchown, getgid, getuid, setgroups, setresgid, setresuid, setsid};
 
 use crate::control::{Luggage, receive_with, send_with};
@@ -26,8 +27,8 @@ pub(crate) enum Side {
 
 /// Gains the right to build namespaces and to choose an identity.
 pub(crate) fn claim_authority(job: &Job, luggage: &Luggage) -> Step<Option<Note>> {
-    match (job.authority, &luggage.lot) {
-        (Authority::Host, _) => {}
+    match (job.authority, &luggage.ground) {
+        (Authority::Host | Authority::Ids | Authority::Nothing, _) => {}
         (Authority::Lent, Some(lot)) => {
             setns(lot, CloneFlags::CLONE_NEWUSER).map_err(doing("enter the lot of ids"))?;
             unshare(CloneFlags::CLONE_NEWNS).map_err(doing("make a mount namespace"))?;
@@ -42,22 +43,32 @@ pub(crate) fn claim_authority(job: &Job, luggage: &Luggage) -> Step<Option<Note>
             write_maps("/proc/self", 0, uid.as_raw(), gid.as_raw())?;
         }
     }
-    // The payload may open its own output again by name, as `/dev/stdout`, only if it owns it.
-    for stream in [std::io::stdout().as_fd(), std::io::stderr().as_fd()] {
-        let (uid, gid) = (Uid::from_raw(job.uid), Gid::from_raw(job.gid));
-        fchown(stream, Some(uid), Some(gid)).map_err(doing("hand over the output pipes"))?;
-    }
+    hand_over_output(job)?;
     // Without subordinate ids setgroups is forbidden for good (user_namespaces(7)).
     match setgroups(&[]) {
         Ok(()) => Ok(None),
-        Err(Errno::EPERM) if job.authority == Authority::Own => {
+        Err(Errno::EPERM) if matches!(job.authority, Authority::Own | Authority::Nothing) => {
             Ok(Some(Note::SupplementaryGroupsKept))
         }
         Err(errno) => Err(doing("drop supplementary groups")(errno)),
     }
 }
 
-/// Splits into the warden, which stays, and init, alone in new namespaces with one id.
+/// The payload may open its own output again by name, as `/dev/stdout`, only if it owns it. Pipes
+/// alone: anything else that a worker could be started with is somebody else's.
+fn hand_over_output(job: &Job) -> Step {
+    let (uid, gid) = (Uid::from_raw(job.uid), Gid::from_raw(job.gid));
+    for stream in [std::io::stdout().as_fd(), std::io::stderr().as_fd()] {
+        let status = fstat(stream).map_err(doing("inspect the output pipes"))?;
+        if SFlag::from_bits_truncate(status.st_mode) & SFlag::S_IFMT == SFlag::S_IFIFO {
+            fchown(stream, Some(uid), Some(gid)).map_err(doing("hand over the output pipes"))?;
+        }
+    }
+    Ok(())
+}
+
+/// Splits into the warden, which stays, and init, alone in new namespaces with one id, or in those
+/// of the host.
 pub(crate) fn fork_into_jar(job: &Job, warden_end: OwnedFd, init_end: OwnedFd) -> Step<Side> {
     let Network::None = job.network;
     let namespaces = libc::CLONE_NEWUSER
@@ -67,6 +78,9 @@ pub(crate) fn fork_into_jar(job: &Job, warden_end: OwnedFd, init_end: OwnedFd) -
         | libc::CLONE_NEWUTS
         | libc::CLONE_NEWNET
         | libc::CLONE_NEWCGROUP;
+    if !job.authority.makes_namespaces() {
+        return fork_on_host(warden_end, init_end);
+    }
     match sys::fork_into(namespaces).map_err(doing("make namespaces"))? {
         Fork::Parent(init) => {
             drop(init_end);
@@ -85,8 +99,22 @@ pub(crate) fn fork_into_jar(job: &Job, warden_end: OwnedFd, init_end: OwnedFd) -
     }
 }
 
+/// Whoever loses its parent is given to init, and to the warden should init be gone.
+fn fork_on_host(warden_end: OwnedFd, init_end: OwnedFd) -> Step<Side> {
+    let adopt_orphans = || prctl::set_child_subreaper(true).map_err(doing("adopt orphans"));
+    adopt_orphans()?;
+    match sys::fork().map_err(doing("split off init"))? {
+        Fork::Parent(init) => Ok(Side::Warden { init, tether: warden_end }),
+        Fork::Child => adopt_orphans().map(|()| Side::Init { tether: init_end }),
+    }
+}
+
 /// Takes the new identity, and cuts what still ties init to the host.
 pub(crate) fn settle(job: &Job, tether: &OwnedFd) -> Step<Option<Note>> {
+    if !job.authority.makes_namespaces() {
+        // Never to die with the warden: nobody would be left to end the payload.
+        return setsid().map_err(doing("leave the terminal")).map(|_| None);
+    }
     // Before the identity changes: only host root may, and only for its own new pid namespace.
     // Executable memory files pass both noexec mounts and Landlock.
     let executable_memfd_stays =

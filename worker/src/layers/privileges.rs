@@ -1,13 +1,18 @@
 //! Holds against: every kernel path that asks for a capability, and every way to get one back.
 
+use std::io;
+
+use belljar_protocol::{Job, Note};
 use nix::libc;
 use nix::sched::{CloneFlags, unshare};
+use nix::sys::prctl;
+use nix::unistd::{Gid, Uid, setresgid, setresuid};
 
-use crate::layers::rootfs::HostProc;
-use crate::stopwatch::{Failure, Step, doing};
+use crate::layers::rootfs::Ground;
+use crate::stopwatch::{Failure, Step, best_effort, doing};
 use crate::sys;
 
-/// The id the payload sees as its own.
+/// The id the payload of a jar sees as its own.
 pub(crate) const UID: u32 = 1000;
 
 const SECUREBITS: u64 = {
@@ -20,9 +25,12 @@ const SECUREBITS: u64 = {
     bits | bits << 1 | keep_caps_locked
 };
 
-/// Gives up every privilege that is left inside the jar, and the right to nest another.
-pub(crate) fn renounce(proc: &HostProc) -> Step {
-    forbid_namespaces(proc)?;
+/// Gives up every privilege that is left, and the right to nest another jar.
+pub(crate) fn renounce(job: &Job, ground: &Ground) -> Step<Option<Note>> {
+    if !job.authority.makes_namespaces() {
+        return renounce_on_host(job);
+    }
+    forbid_namespaces(ground)?;
     // The keys of whoever started the supervisor stay out of reach.
     match sys::join_new_session_keyring() {
         Err(error) if error.raw_os_error() != Some(libc::ENOSYS) => {
@@ -30,19 +38,45 @@ pub(crate) fn renounce(proc: &HostProc) -> Step {
         }
         _ => {}
     }
-    sink_into_inner_namespace(proc)?;
+    sink_into_inner_namespace(ground)?;
+    lower_bounding_set().map_err(doing("drop the bounding set"))?;
+    drop_capabilities()?;
+    Ok(None)
+}
 
+/// The same where there is no namespace to be root in: what takes a privilege comes before the id
+/// of the payload, with which the privilege goes.
+fn renounce_on_host(job: &Job) -> Step<Option<Note>> {
+    // A container may forbid it, and seccomp closes all keyrings to the payload anyway.
+    best_effort(sys::join_new_session_keyring());
+    let kept = match lower_bounding_set() {
+        Ok(()) => None,
+        Err(error) if error.raw_os_error() == Some(libc::EPERM) => Some(Note::BoundingSetKept),
+        Err(error) => return Err(doing("drop the bounding set")(error)),
+    };
+    let (uid, gid) = (Uid::from_raw(job.uid), Gid::from_raw(job.gid));
+    setresgid(gid, gid, gid).map_err(doing("take the group id"))?;
+    setresuid(uid, uid, uid).map_err(doing("take the user id"))?;
+    // Cleared by setresuid: needed to write its own files in /proc.
+    prctl::set_dumpable(true).map_err(doing("own /proc/self"))?;
+    drop_capabilities()?;
+    Ok(kept)
+}
+
+/// Takes `CAP_SETPCAP`, so it comes before that goes, too.
+fn lower_bounding_set() -> io::Result<()> {
     let ambient_clear_all = libc::PR_CAP_AMBIENT_CLEAR_ALL;
-    sys::prctl(libc::PR_CAP_AMBIENT, ambient_clear_all.cast_unsigned().into())
-        .map_err(doing("clear ambient capabilities"))?;
-    // Needs CAP_SETPCAP, so it comes before that goes, too.
+    sys::prctl(libc::PR_CAP_AMBIENT, ambient_clear_all.cast_unsigned().into())?;
     for capability in 0.. {
         if sys::prctl(libc::PR_CAPBSET_READ, capability).is_err() {
             break;
         }
-        sys::prctl(libc::PR_CAPBSET_DROP, capability).map_err(doing("drop the bounding set"))?;
+        sys::prctl(libc::PR_CAPBSET_DROP, capability)?;
     }
-    sys::prctl(libc::PR_SET_SECUREBITS, SECUREBITS).map_err(doing("lock the securebits"))?;
+    sys::prctl(libc::PR_SET_SECUREBITS, SECUREBITS).map(drop)
+}
+
+fn drop_capabilities() -> Step {
     sys::clear_capabilities().map_err(doing("drop capabilities"))?;
     if sys::has_capabilities().map_err(doing("read capabilities"))? {
         return Err(Failure::because("drop capabilities", "some are left"));
@@ -52,25 +86,30 @@ pub(crate) fn renounce(proc: &HostProc) -> Step {
 
 /// The kernel's own limit, under seccomp's: no nested namespace of any kind. One user namespace
 /// is left, for the next step.
-fn forbid_namespaces(proc: &HostProc) -> Step {
+fn forbid_namespaces(ground: &Ground) -> Step {
     for kind in ["mnt", "net", "pid", "ipc", "uts", "cgroup", "time"] {
         let setting = format!("sys/user/max_{kind}_namespaces");
-        proc.write(&setting, "0").map_err(doing(format!("set {setting}")))?;
+        ground.write_proc(&setting, "0").map_err(doing(format!("set {setting}")))?;
+    }
+    // Counted per user of the host, and a payload that hoards them takes them from its caller.
+    for (kind, most) in [("instances", "32"), ("watches", "8192")] {
+        let setting = format!("sys/user/max_inotify_{kind}");
+        ground.write_proc(&setting, most).map_err(doing(format!("set {setting}")))?;
     }
     let setting = "sys/user/max_user_namespaces";
-    proc.write(setting, "1").map_err(doing(format!("set {setting}")))
+    ground.write_proc(setting, "1").map_err(doing(format!("set {setting}")))
 }
 
 /// A user namespace that owns nothing: a capability regained through a kernel bug would count for
 /// no mount, network or IPC namespace.
-fn sink_into_inner_namespace(proc: &HostProc) -> Step {
+fn sink_into_inner_namespace(ground: &Ground) -> Step {
     unshare(CloneFlags::CLONE_NEWUSER).map_err(doing("make the inner user namespace"))?;
     for (file, text) in [
         ("setgroups", "deny"),
         ("uid_map", &format!("{UID} 0 1")),
         ("gid_map", &format!("{UID} 0 1")),
     ] {
-        proc.write(&format!("self/{file}"), text).map_err(doing(format!("write {file}")))?;
+        ground.write_proc(&format!("self/{file}"), text).map_err(doing(format!("write {file}")))?;
     }
     Ok(())
 }

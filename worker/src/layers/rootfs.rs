@@ -10,12 +10,13 @@ use std::os::unix::fs::{DirBuilderExt, FileExt, OpenOptionsExt, PermissionsExt, 
 use std::path::Path;
 
 use belljar_protocol::{Delivery, Job, Scratch};
-use nix::fcntl::{OFlag, open};
+use nix::fcntl::{OFlag, open, openat};
 use nix::libc;
 use nix::mount::{MntFlags, MsFlags, mount, umount2};
 use nix::sys::stat::{Mode, SFlag, fstat};
 use nix::unistd::{chdir, pivot_root};
 
+use crate::control::Luggage;
 use crate::stopwatch::{Failure, Step, doing};
 use crate::sys;
 
@@ -26,8 +27,13 @@ pub(crate) struct Sources {
     devices: Vec<(OwnedFd, String)>,
 }
 
-/// The host's /proc, kept open without being visible: the only way to per-namespace settings.
-pub(crate) struct HostProc(OwnedFd);
+/// What the walls behind this one stand on.
+pub(crate) struct Ground {
+    /// The host's /proc, kept open without being visible: the only way to per-namespace settings.
+    proc: OwnedFd,
+    /// Where the writable places lie: the new root, or the directory that takes its place.
+    root: OwnedFd,
+}
 
 /// Where the new root is built: a directory that every host has.
 const BUILDING_SITE: &str = "/proc";
@@ -39,7 +45,7 @@ const DEVICE_LINKS: [(&str, &str); 4] = [
     ("dev/stderr", "/proc/self/fd/2"),
 ];
 /// The writable places, all on one tmpfs so that one size and one inode limit bound them.
-pub(crate) const WRITABLE: [&str; 3] = ["/work", "/tmp", "/dev/shm"];
+pub(crate) const WRITABLE: [&str; 3] = ["work", "tmp", "dev/shm"];
 const SECRETS: &str = "run/secrets";
 
 /// Opens what the job lets the payload see of the host.
@@ -52,6 +58,9 @@ pub(crate) fn open_sources(job: &Job) -> Step<Sources> {
         Ok(tree)
     };
     let mut sources = Sources { binds: Vec::new(), devices: Vec::new() };
+    if !job.authority.makes_namespaces() {
+        return Ok(sources);
+    }
     for bind in &job.mounts {
         let tree = open(&bind.source, read_only | libc::MOUNT_ATTR_NODEV)?;
         sources.binds.push((tree, bind.target.clone()));
@@ -63,10 +72,16 @@ pub(crate) fn open_sources(job: &Job) -> Step<Sources> {
     Ok(sources)
 }
 
-/// Builds the new root and leaves the old one for good.
-pub(crate) fn build(job: &Job, contents: &File, sources: Sources) -> Step<HostProc> {
-    let host_proc = open("/proc", OFlag::O_PATH | OFlag::O_CLOEXEC, Mode::empty())
-        .map_err(doing("open /proc"))?;
+/// Builds the new root and leaves the old one for good. Without the right to, what the supervisor
+/// prepared takes its place, and Landlock alone keeps the rest of the host away.
+pub(crate) fn build(job: &Job, luggage: &Luggage, sources: Sources) -> Step<Ground> {
+    let path = OFlag::O_PATH | OFlag::O_CLOEXEC;
+    let proc = open("/proc", path, Mode::empty()).map_err(doing("open /proc"))?;
+    if !job.authority.makes_namespaces() {
+        let root = luggage.ground.as_ref().map(OwnedFd::try_clone);
+        let root = root.ok_or_else(|| Failure::because("stand on the host", "no directory came"));
+        return Ok(Ground { proc, root: root?.map_err(doing("stand on the host"))? });
+    }
     mount_tmpfs(BUILDING_SITE, &format!("mode=755,size={}", root_bytes(job)), MsFlags::MS_NOEXEC)?;
     chdir(BUILDING_SITE).map_err(doing("enter the new root"))?;
 
@@ -83,7 +98,7 @@ pub(crate) fn build(job: &Job, contents: &File, sources: Sources) -> Step<HostPr
         make_parents(path)?;
         symlink(&link.target, path).map_err(doing(format!("link {}", link.path)))?;
     }
-    write_files(job, contents)?;
+    write_files(job, &luggage.contents)?;
     write_secrets(job)?;
 
     // The dot form of pivot_root(2) needs no place to put the old root: it lies on top of the
@@ -91,18 +106,27 @@ pub(crate) fn build(job: &Job, contents: &File, sources: Sources) -> Step<HostPr
     pivot_root(".", ".").map_err(doing("pivot the root"))?;
     umount2(".", MntFlags::MNT_DETACH).map_err(doing("detach the old root"))?;
     chdir("/").map_err(doing("enter the new root"))?;
-    let root = open("/", OFlag::O_PATH | OFlag::O_CLOEXEC, Mode::empty())
-        .map_err(doing("open the new root"))?;
+    let root = open("/", path, Mode::empty()).map_err(doing("open the new root"))?;
     sys::restrict_tree(root.as_fd(), libc::MOUNT_ATTR_RDONLY, false)
         .map_err(doing("make the root read-only"))?;
-    Ok(HostProc(host_proc))
+    Ok(Ground { proc, root })
 }
 
-impl HostProc {
+impl Ground {
+    pub(crate) fn root(&self) -> &OwnedFd {
+        &self.root
+    }
+
+    /// One of the [`WRITABLE`] places.
+    pub(crate) fn open(&self, place: &str) -> nix::Result<OwnedFd> {
+        let flags = OFlag::O_PATH | OFlag::O_DIRECTORY | OFlag::O_CLOEXEC;
+        openat(&self.root, place, flags, Mode::empty())
+    }
+
     /// Writes one setting of this process or of its namespaces.
-    pub(crate) fn write(&self, path: &str, text: &str) -> io::Result<()> {
+    pub(crate) fn write_proc(&self, path: &str, text: &str) -> io::Result<()> {
         let flags = OFlag::O_WRONLY | OFlag::O_CLOEXEC;
-        let file = nix::fcntl::openat(&self.0, path, flags, Mode::empty())?;
+        let file = openat(&self.proc, path, flags, Mode::empty())?;
         File::from(file).write_all(text.as_bytes())
     }
 }

@@ -38,12 +38,21 @@ fn program(syscalls: Syscalls) -> &'static [sock_filter] {
     match syscalls {
         Syscalls::Standard => &STANDARD,
         Syscalls::WithoutMemfd => &WITHOUT_MEMFD,
+        Syscalls::WithoutSockets => &WITHOUT_SOCKETS,
+        Syscalls::Exposed => &EXPOSED,
+        Syscalls::Shared => &SHARED,
+        Syscalls::SharedWithoutSignals => &SHARED_WITHOUT_SIGNALS,
     }
 }
 
 /// The errno with which the warden answers a call it was notified of.
 pub(crate) fn answer(call: i32) -> i32 {
     denied(call).map_or(libc::ENOSYS, |denied| denied.errno)
+}
+
+/// Whether a call that the warden was notified of ends the run: no interpreter makes it.
+pub(crate) fn is_fatal(call: i32) -> bool {
+    answer(call) == 0
 }
 
 /// Which arguments tell one denial of a call from another: bit n stands for argument n.

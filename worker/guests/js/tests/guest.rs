@@ -2,48 +2,15 @@
 
 #![expect(clippy::unwrap_used, reason = "a helper that fails has failed the test")]
 
+mod scripts;
+
 use std::{
-    fs,
     io::Write,
-    process::{Command, Output, Stdio},
+    process::{Output, Stdio},
     time::{Duration, Instant},
 };
 
-use tempfile::TempDir;
-
-const BINARY: &str = env!("CARGO_BIN_EXE_belljar-js");
-
-/// A directory of scripts, and how to run its `main.js`.
-struct Scripts(TempDir);
-
-impl Scripts {
-    fn new(files: &[(&str, &str)]) -> Self {
-        let directory = TempDir::new().unwrap();
-        for (name, content) in files {
-            let path = directory.path().join(name);
-            fs::create_dir_all(path.parent().unwrap()).unwrap();
-            fs::write(path, content).unwrap();
-        }
-        Self(directory)
-    }
-
-    fn command(&self, program: &str) -> Command {
-        let mut command = Command::new(program);
-        command.current_dir(self.0.path()).env_clear().stdin(Stdio::null());
-        command
-    }
-
-    fn run(&self, args: &[&str]) -> Output {
-        self.command(BINARY).arg(self.0.path().join("main.js")).args(args).output().unwrap()
-    }
-
-    /// Hands `map` over as the worker does: on a descriptor named in the environment.
-    fn run_with_secrets(&self, map: &[u8]) -> Output {
-        fs::write(self.0.path().join("map"), map).unwrap();
-        let hand_over = r#"exec 7<map; BELLJAR_SECRETS_FD=7 exec "$0" "$@""#;
-        self.command("/bin/sh").args(["-c", hand_over, BINARY, "main.js"]).output().unwrap()
-    }
-}
+use scripts::{BINARY, Scripts};
 
 fn run(source: &str) -> Output {
     Scripts::new(&[("main.js", source)]).run(&[])

@@ -18,6 +18,56 @@ pub(crate) struct Condition {
     pub(crate) reason: &'static str,
 }
 
+/// What a profile refuses although the table may permit it.
+#[derive(Clone, Copy)]
+pub(crate) struct Exception {
+    pub(crate) call: c_long,
+    pub(crate) argument: u8,
+    pub(crate) mask: i32,
+    pub(crate) values: &'static [i32],
+    pub(crate) verdict: Verdict,
+    pub(crate) reason: &'static str,
+}
+
+/// Where the sockets of the host are in sight: D-Bus, Docker, syslog. A pair of datagram sockets
+/// sends to any of them; streams and packet sequences, 1 and 5, are connected for good, and no
+/// other type ends in the bits 01.
+pub(crate) const HOST_SOCKETS: &[Exception] = &[NO_SOCKET, NO_DATAGRAM_PAIR];
+
+/// Where no cgroup charges memory that nobody maps any more.
+pub(crate) const LOOSE_MEMORY: &[Exception] = &[NO_SHARED_MAPPING];
+
+/// Where both is so.
+pub(crate) const HOST_SOCKETS_AND_LOOSE_MEMORY: &[Exception] =
+    &[NO_SOCKET, NO_DATAGRAM_PAIR, NO_SHARED_MAPPING];
+
+const NO_SOCKET: Exception = Exception {
+    call: SYS_socket,
+    argument: 0,
+    mask: WHOLE,
+    values: &[AF_UNIX],
+    verdict: Quiet(EAFNOSUPPORT),
+    reason: "reaches servers of the host; the C library asks nscd for every user name",
+};
+
+const NO_DATAGRAM_PAIR: Exception = Exception {
+    call: SYS_socketpair,
+    argument: 1,
+    mask: 0b11,
+    values: &[0b00, 0b10, 0b11],
+    verdict: Denial(EAFNOSUPPORT),
+    reason: "sendto(2) on one of the pair reaches servers of the host",
+};
+
+const NO_SHARED_MAPPING: Exception = Exception {
+    call: SYS_mmap,
+    argument: 3,
+    mask: MAP_SHARED | MAP_ANONYMOUS,
+    values: &[MAP_SHARED | MAP_ANONYMOUS],
+    verdict: Quiet(EPERM),
+    reason: "its pages outlive their mapping (MADV_DONTNEED), seen by no limit; a file in /dev/shm is",
+};
+
 /// The mask of an argument that is compared as it is.
 pub(crate) const WHOLE: i32 = -1;
 

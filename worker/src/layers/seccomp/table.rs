@@ -5,6 +5,8 @@
 
 use nix::libc::*;
 
+use super::conditions::{Exception, HOST_SOCKETS, HOST_SOCKETS_AND_LOOSE_MEMORY, LOOSE_MEMORY};
+
 /// What the kernel does with a call.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Verdict {
@@ -14,6 +16,8 @@ pub(crate) enum Verdict {
     Quiet(i32),
     /// It fails with this errno, which the warden gives after it has recorded the denial.
     Denial(i32),
+    /// The warden records the denial and ends the run.
+    Fatal,
     /// The whole process dies of SIGSYS.
     Kill,
 }
@@ -26,13 +30,59 @@ pub(crate) struct Profile {
     /// The name of its program.
     pub(crate) name: &'static str,
     /// Verdicts that replace those of the table.
-    pub(crate) instead: &'static [(c_long, Verdict)],
+    pub(crate) instead: &'static [&'static [(Verdict, Row)]],
+    /// What is refused before the table is asked.
+    pub(crate) first: &'static [Exception],
 }
 
 pub(crate) const PROFILES: &[Profile] = &[
-    Profile { name: "STANDARD", instead: &[] },
-    Profile { name: "WITHOUT_MEMFD", instead: &[(SYS_memfd_create, Verdict::Denial(ENOSYS))] },
+    Profile { name: "STANDARD", instead: &[], first: &[] },
+    Profile { name: "WITHOUT_MEMFD", instead: &[UNCOUNTED], first: LOOSE_MEMORY },
+    Profile { name: "WITHOUT_SOCKETS", instead: &[], first: HOST_SOCKETS },
+    Profile {
+        name: "EXPOSED",
+        instead: &[UNCOUNTED, IN_SIGHT],
+        first: HOST_SOCKETS_AND_LOOSE_MEMORY,
+    },
+    Profile {
+        name: "SHARED",
+        instead: &[UNCOUNTED, IN_SIGHT, SAME_USER],
+        first: HOST_SOCKETS_AND_LOOSE_MEMORY,
+    },
+    Profile {
+        name: "SHARED_WITHOUT_SIGNALS",
+        instead: &[UNCOUNTED, IN_SIGHT, SAME_USER, SIGNALS],
+        first: HOST_SOCKETS_AND_LOOSE_MEMORY,
+    },
 ];
+
+/// Where no cgroup charges what the kernel holds on behalf of a process.
+const UNCOUNTED: &[(Verdict, Row)] = &[
+    (Verdict::Denial(ENOSYS), (&[SYS_memfd_create], "memory that no limit sees")),
+    (Verdict::Quiet(ENOPROTOOPT), (&[SYS_setsockopt], "larger buffers than are reckoned with")),
+];
+
+/// Where the files of the host are in sight, and permissions and Landlock the only boundary.
+const IN_SIGHT: &[(Verdict, Row)] =
+    &[(Verdict::Quiet(EPERM), (&[SYS_truncate], "Landlock sees it from ABI 3 on; use ftruncate"))];
+
+/// Where the payload has the user id of others: what Landlock does not see and an owner may do.
+const SAME_USER: &[(Verdict, Row)] = &[
+    (Verdict::Quiet(EPERM), (&[SYS_fchmod, SYS_fchmodat], "modes of files that are not its own")),
+    (Verdict::Quiet(EPERM), (&[SYS_utimensat], "times of files that are not its own")),
+    #[cfg(target_arch = "x86_64")]
+    (
+        Verdict::Quiet(EPERM),
+        (&[SYS_chmod, SYS_utime, SYS_utimes, SYS_futimesat], "the same as old binaries say it"),
+    ),
+    (Verdict::Quiet(EPERM), (&[SYS_setpriority], "slows down the supervisor")),
+];
+
+/// Where Landlock has no signal scope.
+const SIGNALS: &[(Verdict, Row)] = &[(
+    Verdict::Quiet(EPERM),
+    (&[SYS_kill, SYS_tkill, SYS_tgkill, SYS_rt_tgsigqueueinfo], "others"),
+)];
 
 /// Libraries fall back on older calls when a newer one is missing, so nothing breaks, and a call
 /// that a later kernel brings is closed before anybody has looked at it. The same goes for x32,
@@ -53,7 +103,7 @@ pub(crate) const GROUPS: &[(Verdict, &[Row])] = &[
     (Verdict::Quiet(ENOSYS), PROBED_BY_RUNTIMES),
     (Verdict::Denial(EPERM), PRIVILEGED),
     (Verdict::Denial(ENOSYS), ATTACK_SURFACE),
-    (Verdict::Kill, NEVER_CALLED),
+    (Verdict::Fatal, NEVER_CALLED),
 ];
 
 /// Bytes of what is open. Opening is bounded by the root file system and by Landlock.

@@ -3,7 +3,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use belljar_protocol::Syscalls;
 use nix::libc::{self, c_long, sock_filter};
 
-use super::conditions::{CONDITIONS, Condition, TELLING};
+use super::conditions::{CONDITIONS, Condition, Exception, TELLING};
 use super::table::{DEFAULT, GROUPS, PROFILES, Verdict};
 use super::{DENIED, answer, program, telling_args};
 
@@ -13,7 +13,14 @@ const I386: u32 = 0x4000_0003;
 const ARM: u32 = 0x4000_0028;
 
 const NATIVE: u32 = if cfg!(target_arch = "x86_64") { X86_64 } else { AARCH64 };
-const PROFILE: [Syscalls; 2] = [Syscalls::Standard, Syscalls::WithoutMemfd];
+const PROFILE: [Syscalls; 6] = [
+    Syscalls::Standard,
+    Syscalls::WithoutMemfd,
+    Syscalls::WithoutSockets,
+    Syscalls::Exposed,
+    Syscalls::Shared,
+    Syscalls::SharedWithoutSignals,
+];
 
 /// Runs a filter as the kernel does: what it returns, and after how many instructions.
 fn run(program: &[sock_filter], arch: u32, call: u32, args: [u64; 6]) -> (u32, usize) {
@@ -43,7 +50,7 @@ fn returned(verdict: Verdict) -> u32 {
     match verdict {
         Verdict::Allow => 0x7fff_0000,
         Verdict::Quiet(errno) => 0x0005_0000 | errno.cast_unsigned(),
-        Verdict::Denial(_) => 0x7fc0_0000,
+        Verdict::Denial(_) | Verdict::Fatal => 0x7fc0_0000,
         Verdict::Kill => 0x8000_0000,
     }
 }
@@ -227,7 +234,19 @@ fn a_memory_file_is_sealed_against_execution_or_absent() {
 #[test]
 fn profiles_differ_in_what_they_name() {
     for (profile, syscalls) in PROFILES.iter().zip(PROFILE) {
-        let differing: BTreeSet<_> = profile.instead.iter().map(|(call, _)| *call).collect();
+        let rows = profile.instead.iter().copied().flatten();
+        let instead: BTreeMap<c_long, Verdict> = rows
+            .flat_map(|(verdict, (calls, _))| calls.iter().map(move |call| (*call, *verdict)))
+            .collect();
+        for (call, verdict) in &instead {
+            let number = u32::try_from(*call).unwrap();
+            for args in [[0; 6], [u64::MAX; 6]] {
+                let (got, _) = run(program(syscalls), NATIVE, number, args);
+                assert_eq!(got, returned(*verdict), "call {call} of {}", profile.name);
+            }
+        }
+        let differing: BTreeSet<_> =
+            instead.into_keys().chain(profile.first.iter().map(|it| it.call)).collect();
         for call in (0..600).filter(|call| !differing.contains(call)) {
             let number = u32::try_from(call).unwrap();
             let (got, _) = run(program(syscalls), NATIVE, number, [0; 6]);
@@ -238,8 +257,48 @@ fn profiles_differ_in_what_they_name() {
 }
 
 #[test]
+fn every_exception_comes_before_the_table() {
+    for (profile, syscalls) in PROFILES.iter().zip(PROFILE) {
+        for Exception { call, argument, mask, values, verdict, reason } in profile.first {
+            assert!(!reason.is_empty());
+            for value in values.iter().flat_map(|value| [*value, value | !mask]) {
+                let number = u32::try_from(*call).unwrap();
+                let (got, _) = run(program(syscalls), NATIVE, number, only(*argument, value));
+                assert_eq!(got, returned(*verdict), "call {call} with {value:#x}");
+            }
+        }
+    }
+}
+
+#[test]
+fn where_the_host_is_in_sight_a_socket_is_one_of_a_connected_pair() {
+    let unix = |kind: i32| [1, u64::from(kind.cast_unsigned()), 0, 0, 0, 0];
+    let verdict = |call: c_long, args| {
+        let number = u32::try_from(call).unwrap();
+        run(program(Syscalls::Exposed), NATIVE, number, args).0
+    };
+    for kind in 0..16 {
+        let expected = match kind {
+            // 9 and 13 are no types: socketpair(2) itself refuses them.
+            libc::SOCK_STREAM | libc::SOCK_SEQPACKET | 9 | 13 => Verdict::Allow,
+            _ => Verdict::Denial(libc::EAFNOSUPPORT),
+        };
+        for flags in [0, libc::SOCK_CLOEXEC | libc::SOCK_NONBLOCK] {
+            assert_eq!(verdict(libc::SYS_socketpair, unix(kind | flags)), returned(expected));
+        }
+        let refused = returned(Verdict::Denial(libc::EAFNOSUPPORT));
+        let unheard = returned(Verdict::Quiet(libc::EAFNOSUPPORT));
+        assert_eq!(verdict(libc::SYS_socket, unix(kind)), unheard);
+        assert_eq!(verdict(libc::SYS_socket, only(0, libc::AF_INET)), refused);
+        let tipc = [30, unix(kind)[1], 0, 0, 0, 0];
+        assert_eq!(verdict(libc::SYS_socketpair, tipc), refused);
+    }
+}
+
+#[test]
 fn the_warden_knows_every_denied_call() {
-    let denials = always().into_values().filter(|verdict| matches!(verdict, Verdict::Denial(_)));
+    let is_heard = |it: &Verdict| matches!(it, Verdict::Denial(_) | Verdict::Fatal);
+    let denials = always().into_values().filter(is_heard);
     let conditional =
         judged().into_values().filter(|it| matches!(it.otherwise, Verdict::Denial(_)));
     assert_eq!(DENIED.len(), denials.count() + conditional.count());
@@ -253,6 +312,8 @@ fn the_warden_knows_every_denied_call() {
     assert_eq!(told(libc::SYS_socket), 0b11);
     assert_eq!(told(libc::SYS_ioctl), 0b10);
     assert_eq!(told(libc::SYS_chroot), 0);
+    let is_fatal = |call: c_long| super::is_fatal(i32::try_from(call).unwrap());
+    assert!(is_fatal(libc::SYS_kexec_load) && !is_fatal(libc::SYS_chroot) && !is_fatal(0));
     assert_eq!((told(libc::SYS_read), answer(-1)), (0, libc::ENOSYS));
 }
 

@@ -1,0 +1,38 @@
+use std::fs;
+use std::process::{Command, Output, Stdio};
+
+use tempfile::TempDir;
+
+pub(crate) const BINARY: &str = env!("CARGO_BIN_EXE_belljar-js");
+
+/// A directory of scripts, and how to run its `main.js`.
+pub(crate) struct Scripts(pub(crate) TempDir);
+
+impl Scripts {
+    pub(crate) fn new(files: &[(&str, &str)]) -> Self {
+        let directory = TempDir::new().unwrap();
+        for (name, content) in files {
+            let path = directory.path().join(name);
+            fs::create_dir_all(path.parent().unwrap()).unwrap();
+            fs::write(path, content).unwrap();
+        }
+        Self(directory)
+    }
+
+    pub(crate) fn command(&self, program: &str) -> Command {
+        let mut command = Command::new(program);
+        command.current_dir(self.0.path()).env_clear().stdin(Stdio::null());
+        command
+    }
+
+    pub(crate) fn run(&self, args: &[&str]) -> Output {
+        self.command(BINARY).arg(self.0.path().join("main.js")).args(args).output().unwrap()
+    }
+
+    /// Hands `map` over as the worker does: on a descriptor named in the environment.
+    pub(crate) fn run_with_secrets(&self, map: &[u8]) -> Output {
+        fs::write(self.0.path().join("map"), map).unwrap();
+        let hand_over = r#"exec 7<map; BELLJAR_SECRETS_FD=7 exec "$0" "$@""#;
+        self.command("/bin/sh").args(["-c", hand_over, BINARY, "main.js"]).output().unwrap()
+    }
+}

@@ -228,7 +228,14 @@ fn limits_of_jar(hierarchy: &Hierarchy) -> Vec<LimitReceipt> {
         let lost = |what: &str| format!("{what}; no cgroup: {why}");
         rows = vec![
             row("memory_bytes", State::Degraded, lost("tree sampled every 10 ms, RLIMIT_DATA")),
-            row("cpu_ms", State::Degraded, lost("tree sampled every 10 ms, RLIMIT_CPU")),
+            row(
+                "cpu_ms",
+                State::Degraded,
+                lost(
+                    "tree sampled every 10 ms, RLIMIT_CPU; at least what is told, as children that nobody \
+                 waits for count only if they live through a look",
+                ),
+            ),
             row("processes", State::Enforced, "RLIMIT_NPROC in a user namespace".to_owned()),
         ];
     }

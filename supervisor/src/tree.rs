@@ -14,8 +14,6 @@ pub(crate) use self::processes::born;
 use self::processes::{Stat, Walk};
 use crate::cgroup::Counters;
 
-/// `USER_HZ`: 100 on every architecture that Rust and belljar share (time(7)).
-const TICKS_PER_SECOND: u64 = 100;
 const KILL_WITHIN: Duration = Duration::from_millis(500);
 
 /// The tree below the init of a jar.
@@ -44,8 +42,8 @@ pub(crate) struct Tree {
 struct Ledger {
     /// Own time of the living, by process id and time of birth.
     living: HashMap<(i32, u64), u64>,
-    gone_ticks: u64,
-    ticks: u64,
+    gone_nanos: u64,
+    nanos: u64,
 }
 
 impl Tree {
@@ -69,9 +67,8 @@ impl Tree {
     /// what earlier samples saw.
     pub(crate) fn sample(&mut self) -> Counters {
         let members = self.members();
-        let ticks = self.ledger.enter(&members);
-        // In this order: whole seconds fit, and 10 ms is the unit.
-        self.counters.cpu = Duration::from_millis(ticks * (1000 / TICKS_PER_SECOND));
+        let nanos = self.ledger.enter(&members);
+        self.counters.cpu = Duration::from_nanos(nanos);
         let threads: u64 = members.iter().map(|stat| stat.threads).sum();
         self.counters.processes = threads.saturating_sub(1);
         self.counters.processes_peak = self.counters.processes_peak.max(self.counters.processes);
@@ -171,14 +168,14 @@ impl Ledger {
     /// the children of a parent that ignores SIGCHLD; own times miss who lived between samples.
     fn enter(&mut self, members: &[Stat]) -> u64 {
         let now: HashMap<(i32, u64), u64> =
-            members.iter().map(|stat| ((stat.pid, stat.born), stat.own_ticks)).collect();
+            members.iter().map(|stat| ((stat.pid, stat.born), stat.own_nanos)).collect();
         let gone = self.living.iter().filter(|(process, _)| !now.contains_key(process));
-        self.gone_ticks += gone.map(|(_, ticks)| ticks).sum::<u64>();
+        self.gone_nanos += gone.map(|(_, nanos)| nanos).sum::<u64>();
         let own: u64 = now.values().sum();
-        let waited_for: u64 = members.iter().map(|stat| stat.reaped_ticks).sum();
+        let waited_for: u64 = members.iter().map(|stat| stat.reaped_nanos).sum();
         self.living = now;
-        self.ticks = self.ticks.max(own + self.gone_ticks).max(own + waited_for);
-        self.ticks
+        self.nanos = self.nanos.max(own + self.gone_nanos).max(own + waited_for);
+        self.nanos
     }
 }
 
@@ -210,8 +207,8 @@ mod tests {
         }
     }
 
-    fn stat(pid: i32, own_ticks: u64, reaped_ticks: u64) -> Stat {
-        Stat { own_ticks, reaped_ticks, ..Stat::born_at(pid, 7) }
+    fn stat(pid: i32, own_nanos: u64, reaped_nanos: u64) -> Stat {
+        Stat { own_nanos, reaped_nanos, ..Stat::born_at(pid, 7) }
     }
 
     #[test]
@@ -231,7 +228,7 @@ mod tests {
     fn a_reused_process_id_starts_from_nothing() {
         let mut ledger = Ledger::default();
         assert_eq!(ledger.enter(&[stat(2, 40, 0)]), 40);
-        let later = Stat { own_ticks: 5, ..Stat::born_at(2, 8) };
+        let later = Stat { own_nanos: 5, ..Stat::born_at(2, 8) };
         assert_eq!(ledger.enter(&[later]), 45);
     }
 

@@ -27,6 +27,8 @@ const IMPOLITE: Duration = Duration::from_secs(2);
 const SLOWEST_TICK: Duration = Duration::from_millis(50);
 /// And the shortest: no look is free.
 const FASTEST_TICK: Duration = Duration::from_millis(5);
+/// One part in so many of the time may be spent looking.
+const LOOKING_PART: u32 = 10;
 
 /// Why a wait ended.
 enum Event {
@@ -50,6 +52,7 @@ struct Watch {
     tally: Tally,
     ended: Option<(Ending, Spent)>,
     counters: Counters,
+    look_cost: Duration,
     started: Instant,
 }
 
@@ -109,6 +112,7 @@ impl Watch {
             tally: Tally::default(),
             ended: None,
             counters: Counters::default(),
+            look_cost: Duration::ZERO,
             started: Instant::now(),
         })
     }
@@ -196,7 +200,9 @@ impl Watch {
 
     /// Reads the counters; whether one of them is a reason to end the run.
     fn look(&mut self, plan: &Plan) -> Option<Intent> {
+        let looked = Instant::now();
         self.counters = self.raised.counters();
+        self.look_cost = looked.elapsed();
         if self.counters.oom_kills > 0
             || (self.raised.jar.is_none() && self.counters.memory_bytes > plan.limits.memory_bytes)
         {
@@ -205,12 +211,13 @@ impl Watch {
         (self.counters.cpu >= plan.limits.cpu).then_some(Intent::CpuSpent)
     }
 
-    /// Until the next look: no longer than all processors need to use up what is left.
+    /// Until the next look: no longer than all processors need to use up what is left, and much
+    /// longer than a look takes, which a payload with many processes can make expensive.
     fn pause(&self, plan: &Plan) -> Duration {
         let left = plan.limits.cpu.saturating_sub(self.counters.cpu);
         let slowest =
             if self.raised.jar.is_some() { SLOWEST_TICK } else { FASTEST_TICK.saturating_mul(2) };
-        (left / processors()).clamp(FASTEST_TICK, slowest)
+        (left / processors()).clamp(FASTEST_TICK, slowest).max(self.look_cost * LOOKING_PART)
     }
 
     /// Kills everything in the jar, and returns when the kernel has: politely first, as a killed

@@ -4,7 +4,13 @@ use std::collections::{HashMap, HashSet};
 use std::fs::{self, File};
 use std::io::{self, Read as _};
 use std::sync::LazyLock;
+use std::time::Duration;
 
+use nix::time::{clock_getcpuclockid, clock_gettime};
+use nix::unistd::Pid;
+
+/// `USER_HZ`: 100 on every architecture that Rust and belljar share (time(7)).
+const NANOS_PER_TICK: u64 = 1_000_000_000 / 100;
 /// Larger than any line of `/proc/<pid>/stat`.
 const STAT_BYTES: usize = 1024;
 
@@ -17,9 +23,9 @@ pub(super) struct Stat {
     pub(super) threads: u64,
     /// Clock ticks since the host started; with the id, one process and no other.
     pub(super) born: u64,
-    pub(super) own_ticks: u64,
+    pub(super) own_nanos: u64,
     /// Of children that were waited for, and theirs.
-    pub(super) reaped_ticks: u64,
+    pub(super) reaped_nanos: u64,
     pub(super) resident_pages: u64,
 }
 
@@ -69,6 +75,13 @@ pub(super) fn share_bytes(pid: i32) -> Result<u64, bool> {
     kib.map(|kib| kib * 1024).ok_or(false)
 }
 
+/// Processor time of all threads of a process, the ended too, as exact as the kernel has it
+/// (`clock_getcpuclockid(3)`).
+fn own_nanos(pid: i32) -> Option<u64> {
+    let time = clock_gettime(clock_getcpuclockid(Pid::from_raw(pid)).ok()?).ok()?;
+    u64::try_from(Duration::from(time).as_nanos()).ok()
+}
+
 /// From the auxiliary vector (getauxval(3)), pairs of machine words.
 pub(super) fn page_bytes() -> u64 {
     const AT_PAGESZ: u64 = 6;
@@ -83,7 +96,10 @@ impl Stat {
     pub(super) fn read(pid: i32) -> Option<Self> {
         let mut bytes = [0; STAT_BYTES];
         let length = File::open(format!("/proc/{pid}/stat")).ok()?.read(&mut bytes).ok()?;
-        Self::parse(&String::from_utf8_lossy(bytes.get(..length)?))
+        let mut stat = Self::parse(&String::from_utf8_lossy(bytes.get(..length)?))?;
+        // Ticks are cut off: what lives for less than one would run for nothing.
+        stat.own_nanos = own_nanos(pid).unwrap_or(stat.own_nanos);
+        Some(stat)
     }
 
     /// The name of the program stands in parentheses and may contain some, and blanks.
@@ -97,8 +113,8 @@ impl Stat {
             pid: pid.parse().ok()?,
             parent: fields.get(1)?.parse().ok()?,
             state: *fields.first()?.as_bytes().first()?,
-            own_ticks: field(14)? + field(15)?,
-            reaped_ticks: field(16)? + field(17)?,
+            own_nanos: (field(14)? + field(15)?) * NANOS_PER_TICK,
+            reaped_nanos: (field(16)? + field(17)?) * NANOS_PER_TICK,
             threads: field(20)?,
             born: field(22)?,
             resident_pages: field(24)?,
@@ -112,9 +128,9 @@ impl Stat {
 
     #[cfg(test)]
     pub(super) fn born_at(pid: i32, born: u64) -> Self {
-        let (own_ticks, reaped_ticks, resident_pages) = (0, 0, 0);
+        let (own_nanos, reaped_nanos, resident_pages) = (0, 0, 0);
         let (parent, state, threads) = (0, b'R', 1);
-        Self { pid, parent, state, threads, born, own_ticks, reaped_ticks, resident_pages }
+        Self { pid, parent, state, threads, born, own_nanos, reaped_nanos, resident_pages }
     }
 }
 
@@ -198,7 +214,10 @@ mod tests {
                     4096 55 18446744073709551615 1 1 0 0 0 0 0 0 0 0 0 0 17 1 0 0";
         let stat = Stat::parse(line).unwrap();
         assert_eq!((stat.pid, stat.parent, stat.threads, stat.born), (42, 7, 3, 9000));
-        assert_eq!((stat.own_ticks, stat.reaped_ticks, stat.resident_pages), (23, 27, 55));
+        assert_eq!(
+            (stat.own_nanos, stat.reaped_nanos, stat.resident_pages),
+            (23 * NANOS_PER_TICK, 27 * NANOS_PER_TICK, 55)
+        );
         for cut in ["", "42 (x", "42 (x) R 7 42", "x (y) R"] {
             assert_eq!(Stat::parse(cut), None, "{cut}");
         }

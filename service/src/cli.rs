@@ -5,6 +5,7 @@ mod collected;
 mod doctor;
 mod explain;
 mod input;
+mod interrupt;
 mod limits;
 mod options;
 mod run;
@@ -21,11 +22,15 @@ use std::process::ExitCode;
 use belljar::{Error, Runtimes};
 use clap::Parser;
 use clap::error::ErrorKind;
+use nix::sys::prctl;
+use tokio::signal::unix::{SignalKind, signal};
 
 use options::{Command, Options};
 
 /// belljar refused or failed.
 const REFUSED: u8 = 125;
+/// What a shell adds to the number of a signal.
+const SIGNALLED: u8 = 128;
 
 /// Does what the arguments of this process ask for.
 pub fn main() -> ExitCode {
@@ -34,7 +39,7 @@ pub fn main() -> ExitCode {
         Ok(options) => options,
         Err(error) => return explain_usage(&error, as_json),
     };
-    let done = listen_to_logs().and_then(|()| match options.command {
+    let done = keep_memory_private().and_then(|()| listen_to_logs()).and_then(|()| match options.command {
         Command::Run(options) => run::main(*options),
         Command::Doctor { json, attack: false } => doctor::main(json),
         Command::Doctor { json, attack: true } => attack::main(json),
@@ -45,9 +50,8 @@ pub fn main() -> ExitCode {
 
 /// Says why nothing was started, or why what was started came to nothing.
 fn refuse(error: &Error, as_json: bool) -> ExitCode {
-    if as_json {
-        say::print(&format!("{}\n", crate::json::problem(error)));
-    } else {
+    let said = as_json && say::print(&format!("{}\n", crate::json::problem(error))).is_ok();
+    if !said {
         say::complain(&error.to_string());
     }
     ExitCode::from(REFUSED)
@@ -57,8 +61,10 @@ fn refuse(error: &Error, as_json: bool) -> ExitCode {
 fn explain_usage(error: &clap::Error, as_json: bool) -> ExitCode {
     let text = error.render().to_string();
     if matches!(error.kind(), ErrorKind::DisplayHelp | ErrorKind::DisplayVersion) {
-        say::print(&text);
-        return ExitCode::SUCCESS;
+        return match say::print(&text) {
+            Ok(()) => ExitCode::SUCCESS,
+            Err(error) => refuse(&error, false),
+        };
     }
     if error.kind() == ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand {
         let what = "say what to do: run, doctor or runtimes; belljar --help tells more";
@@ -80,8 +86,16 @@ fn listen_to_logs() -> Result<(), Error> {
     let filter = filter.to_string_lossy();
     let filter = tracing_subscriber::EnvFilter::try_new(&*filter)
         .map_err(|error| Error::Invalid(format!("BELLJAR_LOG={filter}: {error}")))?;
-    tracing_subscriber::fmt().with_env_filter(filter).with_writer(io::stderr).init();
+    let logs = tracing_subscriber::fmt().with_env_filter(filter).with_writer(io::stderr);
+    // It would complain on standard error, about standard error, and panic.
+    logs.log_internal_errors(false).init();
     Ok(())
+}
+
+/// No core dump and no debugger of the same user sees the secrets that belljar hands over.
+fn keep_memory_private() -> Result<(), Error> {
+    let refused = |errno| Error::Internal("cannot refuse core dumps".to_owned(), errno);
+    prctl::set_dumpable(false).map_err(|errno| refused(errno.into()))
 }
 
 /// The built-in runtimes and those of the operator's directory.
@@ -95,8 +109,13 @@ fn known_runtimes(directory: Option<PathBuf>) -> Result<Runtimes, Error> {
 
 /// One thread is enough: whatever blocks for long does so on a thread of its own.
 fn event_loop() -> Result<tokio::runtime::Runtime, Error> {
-    tokio::runtime::Builder::new_current_thread()
-        .enable_all()
-        .build()
-        .map_err(|error| Error::Internal("cannot wait for events".to_owned(), error))
+    let failed = |error| Error::Internal("cannot wait for events".to_owned(), error);
+    let events = tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(failed)?;
+    {
+        let _inside = events.enter();
+        // Who was started with SIGCHLD ignored cannot wait for a child; a handler, even one that
+        // nobody listens to, is the only safe call that ends the ignoring.
+        drop(signal(SignalKind::child()).map_err(failed)?);
+    }
+    Ok(events)
 }

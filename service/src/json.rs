@@ -35,8 +35,8 @@ pub fn problem(error: &Error) -> String {
     })
 }
 
-/// JSON that a terminal can show: DEL and the C1 controls, which JSON lets stand for themselves,
-/// are escaped. Outside of strings JSON has none of them.
+/// JSON that a terminal can show: DEL, the C1 controls and those that reverse the order of text,
+/// which JSON lets stand for themselves, are escaped. Outside of strings JSON has none of them.
 pub(crate) fn line(value: &impl Serialize) -> String {
     // Only a map with keys that are no strings, or our own `Serialize`, could fail.
     let text = serde_json::to_string(value).unwrap_or_default();
@@ -46,7 +46,8 @@ pub(crate) fn line(value: &impl Serialize) -> String {
     let mut safe = String::with_capacity(text.len() + 16);
     for letter in text.chars() {
         if is_hidden_control(letter) {
-            safe.extend(["\\u00", &format!("{:02x}", u32::from(letter))]);
+            // None is beyond the first plane: four digits are enough.
+            safe.extend(["\\u", &format!("{:04x}", u32::from(letter))]);
         } else {
             safe.push(letter);
         }
@@ -55,7 +56,20 @@ pub(crate) fn line(value: &impl Serialize) -> String {
 }
 
 fn is_hidden_control(letter: char) -> bool {
-    matches!(letter, '\u{7f}'..='\u{9f}')
+    matches!(letter, '\u{7f}'..='\u{9f}') || is_bidi_control(letter)
+}
+
+/// Whether it makes a terminal show text in another order than it has (Unicode, annex 9, 2.3 to
+/// 2.6).
+pub(crate) fn is_bidi_control(letter: char) -> bool {
+    matches!(
+        letter,
+        '\u{61c}'
+            | '\u{200e}'
+            | '\u{200f}'
+            | '\u{202a}'..='\u{202e}'
+            | '\u{2066}'..='\u{2069}'
+    )
 }
 
 #[derive(Serialize)]
@@ -267,6 +281,16 @@ mod tests {
         let text = "\u{1b}[2J \u{9b}2J \u{7f} ä\n";
         let json = line(&text);
         assert!(!json.chars().any(char::is_control), "{json:?}");
+        assert_eq!(serde_json::from_str::<String>(&json).unwrap(), text);
+    }
+
+    #[test]
+    fn nothing_turns_text_around() {
+        let text = "\u{202e}gpj\u{202c} \u{2066}a\u{2069} \u{200e}\u{200f}\u{61c} \u{2028} \u{5d0}";
+        let json = line(&text);
+        assert!(!json.contains(is_bidi_control), "{json:?}");
+        assert!(json.starts_with("\"\\u202egpj\\u202c \\u2066a"), "{json:?}");
+        assert!(json.ends_with("\u{5d0}\""), "{json:?}");
         assert_eq!(serde_json::from_str::<String>(&json).unwrap(), text);
     }
 

@@ -2,17 +2,15 @@
 
 use std::future::pending;
 use std::io;
-
-use std::pin::pin;
 use std::process::ExitCode;
 
-use belljar::{Error, Outcome, Run, Sandbox, Source, TimeLimit, Verdict};
-use tokio::signal::unix::{Signal, SignalKind, signal};
-use tokio::sync::oneshot;
+use belljar::{Error, Outcome, Run, Sandbox, SandboxBuilder, Source, TimeLimit, Verdict};
+use tokio::sync::oneshot::error::RecvError;
 
+use super::interrupt::Signals;
 use super::options::RunOptions;
 use super::screen::Screen;
-use super::{REFUSED, collected, event_loop, explain, input, known_runtimes, say};
+use super::{REFUSED, SIGNALLED, collected, event_loop, explain, input, known_runtimes, refuse, say};
 use crate::json;
 
 /// As timeout(1) has it.
@@ -23,15 +21,22 @@ const MEMORY_IS_UP: u8 = SIGNALLED + 9;
 const TOO_MUCH_OUTPUT: u8 = SIGNALLED + 25;
 /// As a shell shows a writer whose reader has gone (SIGPIPE).
 const READER_GONE: u8 = SIGNALLED + 13;
-const SIGNALLED: u8 = 128;
 /// Denials shown unasked.
 const MOST_HINTS: usize = 3;
 
 /// Why a run was not left to its end.
-#[derive(Clone, Copy, Debug)]
+#[derive(Debug)]
 enum Interruption {
     Signal(u8),
     ReaderGone,
+    CannotWrite(io::Error),
+}
+
+/// How far it came.
+enum End {
+    Outcome(Box<Outcome>, Option<Interruption>),
+    /// A signal came first.
+    NotStarted(u8),
 }
 
 pub(super) fn main(mut options: RunOptions) -> Result<ExitCode, Error> {
@@ -46,23 +51,16 @@ pub(super) fn main(mut options: RunOptions) -> Result<ExitCode, Error> {
         let what = "--collect: say where to with --out DIR, or use --json";
         return Err(Error::Invalid(what.to_owned()));
     }
-    let everything = options.collect.is_empty();
-    let (sandbox, source) = prepare(&mut options)?;
-    let (mut outcome, interruption) = {
-        let events = event_loop()?;
-        let attended = events.block_on(attend(&sandbox, source, options.json));
-        // A writer whose reader does not read may be left behind.
-        events.shutdown_background();
-        attended?
-    };
-    if everything {
-        // Nobody asked for something that is not there.
-        outcome.artifact_errors.retain(|line| !line.starts_with("**: "));
-    }
-    Ok(finish(&options, outcome, interruption))
+    // Until all is read, which may take its time, a signal ends belljar by itself.
+    let (builder, source) = prepare(&mut options)?;
+    let events = event_loop()?;
+    let status = events.block_on(attend(options, builder, source));
+    // A writer whose reader does not read may be left behind.
+    events.shutdown_background();
+    status
 }
 
-fn prepare(options: &mut RunOptions) -> Result<(Sandbox, Source), Error> {
+fn prepare(options: &mut RunOptions) -> Result<(SandboxBuilder, Source), Error> {
     let runtimes = known_runtimes(options.runtimes.take())?;
     let (runtime, source) = input::read(options, &runtimes)?;
     let mut builder = Sandbox::builder(runtimes.get(&runtime)?.clone())
@@ -74,37 +72,60 @@ fn prepare(options: &mut RunOptions) -> Result<(Sandbox, Source), Error> {
     for directory in &options.read_only {
         builder = builder.read_only(input::absolute(directory)?);
     }
-    Ok((builder.build()?, source))
+    Ok((builder, source))
+}
+
+/// Runs, and says what came of it.
+async fn attend(
+    options: RunOptions,
+    builder: SandboxBuilder,
+    source: Source,
+) -> Result<ExitCode, Error> {
+    let mut signals = Signals::new()?;
+    let ended = run(&mut signals, builder, source, options.json).await;
+    let say = move || match ended {
+        Ok(End::Outcome(outcome, interruption)) => finish(&options, *outcome, interruption),
+        Ok(End::NotStarted(signal)) => {
+            say::complain("was cancelled before it had started");
+            ExitCode::from(SIGNALLED + signal)
+        }
+        Err(error) => refuse(&error, options.json),
+    };
+    signals.last_words(say).await
 }
 
 /// Runs to the end, or to the interruption; output is shown as it comes unless it goes into JSON.
-async fn attend(
-    sandbox: &Sandbox,
+async fn run(
+    signals: &mut Signals,
+    builder: SandboxBuilder,
     source: Source,
     quiet: bool,
-) -> Result<(Outcome, Option<Interruption>), Error> {
-    let mut signals = Signals::new()?;
+) -> Result<End, Error> {
+    let (built, signal) = signals.settle_blocking(|| builder.build()).await?;
+    let sandbox = built?;
+    if let Some(signal) = signal {
+        return Ok(End::NotStarted(signal));
+    }
     let mut screen = if quiet { None } else { Some(Screen::open()?) };
-    let mut interruption = None;
-    let mut start = pin!(sandbox.start(source));
-    let mut run = loop {
-        // A start is let come to its end, which is near, so that what it made is unmade in order.
-        tokio::select! {
-            started = &mut start => break started?,
-            signal = signals.next(), if interruption.is_none() => interruption = Some(signal),
-        }
-    };
+    let (started, signal) = signals.settle(sandbox.start(source)).await;
+    let mut run = started?;
+    let mut interruption = signal.map(Interruption::Signal);
     if interruption.is_none() {
-        interruption = watch(&mut run, &mut signals, screen.as_mut()).await;
+        interruption = watch(&mut run, signals, screen.as_mut()).await;
     }
     let outcome = if interruption.is_some() { run.kill().await? } else { run.wait().await? };
     if let Some(screen) = screen
-        && !matches!(interruption, Some(Interruption::ReaderGone))
+        && !matches!(interruption, Some(Interruption::ReaderGone | Interruption::CannotWrite(_)))
     {
-        let late = drain(screen.close(&outcome), &mut signals).await;
+        // Until the last byte is written, for as long as nobody loses patience.
+        let late = tokio::select! {
+            biased;
+            written = screen.close(&outcome) => failure(written),
+            signal = signals.next() => Some(Interruption::Signal(signal)),
+        };
         interruption = interruption.or(late);
     }
-    Ok((outcome, interruption))
+    Ok(End::Outcome(Box::new(outcome), interruption))
 }
 
 async fn watch(
@@ -113,16 +134,16 @@ async fn watch(
     mut screen: Option<&mut Screen>,
 ) -> Option<Interruption> {
     loop {
-        let reader_gone = async {
+        let screen_ended = async {
             match &mut screen {
-                Some(screen) => drop((&mut screen.ended).await),
+                Some(screen) => (&mut screen.ended).await,
                 None => pending().await,
             }
         };
         let chunk = tokio::select! {
             chunk = run.output() => chunk?,
-            () = reader_gone => return Some(Interruption::ReaderGone),
-            signal = signals.next() => return Some(signal),
+            written = screen_ended => return failure(written),
+            signal = signals.next() => return Some(Interruption::Signal(signal)),
         };
         if let Some(screen) = &mut screen {
             screen.show(chunk);
@@ -130,19 +151,12 @@ async fn watch(
     }
 }
 
-/// Waits until the last byte is written, for as long as nobody loses patience.
-async fn drain(
-    ended: oneshot::Receiver<io::Result<()>>,
-    signals: &mut Signals,
-) -> Option<Interruption> {
-    tokio::select! {
-        biased;
-        written = ended => match written {
-            Ok(Ok(())) => None,
-            _ => Some(Interruption::ReaderGone),
-        },
-        signal = signals.next() => Some(signal),
-    }
+fn failure(written: Result<io::Result<()>, RecvError>) -> Option<Interruption> {
+    let error = written.map_err(io::Error::other).flatten().err()?;
+    Some(match error.kind() {
+        io::ErrorKind::BrokenPipe => Interruption::ReaderGone,
+        _ => Interruption::CannotWrite(error),
+    })
 }
 
 /// Writes what came out, says why, and tells the exit status.
@@ -151,16 +165,24 @@ fn finish(
     mut outcome: Outcome,
     interruption: Option<Interruption>,
 ) -> ExitCode {
+    if options.collect.is_empty() {
+        // Nobody asked for something that is not there.
+        outcome.artifact_errors.retain(|line| !line.starts_with("**: "));
+    }
     let unwritten = match options.out.as_deref() {
         Some(directory) => collected::write(directory, &outcome.artifacts),
         None => Vec::new(),
     };
-    let incomplete = !unwritten.is_empty();
+    let mut incomplete = !unwritten.is_empty();
     outcome.artifact_errors.extend(unwritten);
     if options.json {
-        say::print(&format!("{}\n", json::outcome(&outcome, options.out.is_none())));
+        let line = format!("{}\n", json::outcome(&outcome, options.out.is_none()));
+        if let Err(error) = say::print(&line) {
+            say::complain(&error.to_string());
+            incomplete = true;
+        }
     } else {
-        tell(&outcome, interruption);
+        tell(&outcome, interruption.as_ref());
     }
     if options.explain {
         say::explain(&explain::text(&outcome));
@@ -168,6 +190,7 @@ fn finish(
     let status = match interruption {
         Some(Interruption::Signal(number)) => SIGNALLED + number,
         Some(Interruption::ReaderGone) => READER_GONE,
+        Some(Interruption::CannotWrite(_)) => REFUSED,
         None if incomplete => REFUSED,
         None if options.json => 0,
         None => status(outcome.verdict),
@@ -176,7 +199,7 @@ fn finish(
 }
 
 /// One line on what came of it; where the payload's own exit status says it all, none.
-fn tell(outcome: &Outcome, interruption: Option<Interruption>) {
+fn tell(outcome: &Outcome, interruption: Option<&Interruption>) {
     for line in &outcome.artifact_errors {
         say::complain(&format!("not collected: {line}"));
     }
@@ -186,14 +209,21 @@ fn tell(outcome: &Outcome, interruption: Option<Interruption>) {
             say::complain(&format!("{dropped} bytes of {name} dropped; raise --{name}-limit"));
         }
     }
-    if let Verdict::Exited { code } = outcome.verdict {
-        let shown = if code == 0 { 0 } else { MOST_HINTS };
-        for denial in outcome.denials.iter().take(shown) {
-            say::complain(&format!("refused: {}: {}", denial.what, denial.hint));
+    match (interruption, outcome.verdict) {
+        (Some(Interruption::ReaderGone), _) => {}
+        (Some(Interruption::CannotWrite(error)), _) => {
+            say::complain(&format!("cannot write its output: {error}"));
         }
-    } else if !matches!(interruption, Some(Interruption::ReaderGone)) {
-        let message = outcome.verdict.message(&outcome.limits);
-        say::complain(&format!("{message} ({})", outcome.verdict.status()));
+        (_, Verdict::Exited { code }) => {
+            let shown = if code == 0 { 0 } else { MOST_HINTS };
+            for denial in outcome.denials.iter().take(shown) {
+                say::complain(&format!("refused: {}: {}", denial.what, denial.hint));
+            }
+        }
+        (_, verdict) => {
+            let message = verdict.message(&outcome.limits);
+            say::complain(&format!("{message} ({})", verdict.status()));
+        }
     }
 }
 
@@ -208,34 +238,5 @@ fn status(verdict: Verdict) -> u8 {
         Verdict::OutputLimit => TOO_MUCH_OUTPUT,
         Verdict::Denied => verdict.signal().map_or(REFUSED, signalled),
         _ => REFUSED,
-    }
-}
-
-/// The signals by which someone asks belljar to stop.
-struct Signals {
-    interrupt: Signal,
-    terminate: Signal,
-    hang_up: Signal,
-}
-
-impl Signals {
-    fn new() -> Result<Self, Error> {
-        let listen = |kind| {
-            signal(kind).map_err(|error| Error::Internal("cannot listen to signals".into(), error))
-        };
-        Ok(Self {
-            interrupt: listen(SignalKind::interrupt())?,
-            terminate: listen(SignalKind::terminate())?,
-            hang_up: listen(SignalKind::hangup())?,
-        })
-    }
-
-    async fn next(&mut self) -> Interruption {
-        let number = tokio::select! {
-            _ = self.interrupt.recv() => 2,
-            _ = self.terminate.recv() => 15,
-            _ = self.hang_up.recv() => 1,
-        };
-        Interruption::Signal(number)
     }
 }

@@ -6,7 +6,7 @@ use std::process::ExitCode;
 use belljar::{Error, Runtime, Runtimes};
 use serde::Serialize;
 
-use super::{known_runtimes, say};
+use super::{event_loop, known_runtimes, say};
 use crate::json;
 
 #[derive(Serialize)]
@@ -21,16 +21,18 @@ struct Row {
 
 pub(super) fn main(as_json: bool, directory: Option<PathBuf>) -> Result<ExitCode, Error> {
     let runtimes = known_runtimes(directory)?;
+    // Asking an interpreter means waiting for a child.
+    let _events = event_loop()?;
     let rows = rows(&runtimes)?;
     if as_json {
-        say::print(&format!("{}\n", json::line(&rows)));
+        say::print(&format!("{}\n", json::line(&rows)))?;
         return Ok(ExitCode::SUCCESS);
     }
     let cells = rows.into_iter().map(|row| {
         let detail = row.problem.or(row.program).unwrap_or_else(|| "any ELF executable".to_owned());
         [row.name, row.version.unwrap_or_else(|| "-".to_owned()), detail]
     });
-    say::print(&say::table(&cells.collect::<Vec<_>>()));
+    say::print(&say::table(&cells.collect::<Vec<_>>()))?;
     Ok(ExitCode::SUCCESS)
 }
 

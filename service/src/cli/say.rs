@@ -2,6 +2,10 @@
 
 use std::io::{self, Write};
 
+use belljar::Error;
+
+use crate::json::is_bidi_control;
+
 /// One line on standard error. Parts of it may come from a payload, or from whoever named a file.
 pub(super) fn complain(line: &str) {
     let line: String = line.chars().map(visible).collect();
@@ -9,10 +13,15 @@ pub(super) fn complain(line: &str) {
     drop(writeln!(io::stderr(), "belljar: {line}"));
 }
 
-/// Text of belljar's own on standard output.
-pub(super) fn print(text: &str) {
+/// Text of belljar's own on standard output. That its reader has enough of it is no failure.
+pub(super) fn print(text: &str) -> Result<(), Error> {
     let mut stdout = io::stdout().lock();
-    drop(stdout.write_all(text.as_bytes()).and_then(|()| stdout.flush()));
+    match stdout.write_all(text.as_bytes()).and_then(|()| stdout.flush()) {
+        Err(error) if error.kind() != io::ErrorKind::BrokenPipe => {
+            Err(Error::Internal("cannot write to standard output".to_owned(), error))
+        }
+        _ => Ok(()),
+    }
 }
 
 /// Text of belljar's own on standard error.
@@ -42,5 +51,5 @@ pub(super) fn table<const N: usize>(rows: &[[String; N]]) -> String {
 }
 
 fn visible(letter: char) -> char {
-    if letter.is_control() { '\u{fffd}' } else { letter }
+    if letter.is_control() || is_bidi_control(letter) { '\u{fffd}' } else { letter }
 }

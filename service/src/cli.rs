@@ -39,11 +39,13 @@ pub fn main() -> ExitCode {
         Ok(options) => options,
         Err(error) => return explain_usage(&error, as_json),
     };
-    let done = keep_memory_private().and_then(|()| listen_to_logs()).and_then(|()| match options.command {
-        Command::Run(options) => run::main(*options),
-        Command::Doctor { json, attack: false } => doctor::main(json),
-        Command::Doctor { json, attack: true } => attack::main(json),
-        Command::Runtimes { json, directory } => runtimes::main(json, directory),
+    let done = keep_memory_private().and_then(|()| listen_to_logs()).and_then(|()| {
+        match options.command {
+            Command::Run(options) => run::main(*options),
+            Command::Doctor { json, attack: false } => doctor::main(json),
+            Command::Doctor { json, attack: true } => attack::main(json),
+            Command::Runtimes { json, directory } => runtimes::main(json, directory),
+        }
     });
     done.unwrap_or_else(|error| refuse(&error, as_json))
 }
@@ -110,7 +112,8 @@ fn known_runtimes(directory: Option<PathBuf>) -> Result<Runtimes, Error> {
 /// One thread is enough: whatever blocks for long does so on a thread of its own.
 fn event_loop() -> Result<tokio::runtime::Runtime, Error> {
     let failed = |error| Error::Internal("cannot wait for events".to_owned(), error);
-    let events = tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(failed)?;
+    let events =
+        tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(failed)?;
     {
         let _inside = events.enter();
         // Who was started with SIGCHLD ignored cannot wait for a child; a handler, even one that

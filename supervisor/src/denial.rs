@@ -116,7 +116,7 @@ const RULES: &[Rule] = &[
     Rule {
         word: "seccomp/file-handle",
         hint: "files are opened by path here, not by handle",
-        calls: constants![SYS_name_to_handle_at SYS_open_by_handle_at],
+        calls: constants![SYS_name_to_handle_at],
     },
     Rule {
         word: "seccomp/splice",

@@ -10,7 +10,8 @@ pub(crate) fn tests() -> Vec<Test> {
         a_byte_array_that_is_too_large_is_memory(Python),
         memory_taken_bit_by_bit_is_memory(Python),
         memory_of_children_is_counted_together(Python),
-        a_shared_mapping_is_memory(Python),
+        a_shared_mapping_is_memory(Python, Cgroup),
+        a_shared_mapping_that_nobody_counts_is_refused(Python, NoCgroup),
         a_file_in_scratch_is_memory(Python, Cgroup),
         a_file_in_shared_memory_is_memory(Python, Cgroup),
         a_file_in_memory_is_memory(Python, Cgroup),
@@ -61,6 +62,15 @@ async fn memory_of_children_is_counted_together() {
 async fn a_shared_mapping_is_memory() {
     spent(&format!("import mmap, time\n{TOUCH}touch(mmap.mmap(-1, 200 << 20))\ntime.sleep(10)"))
         .await;
+}
+
+/// It would outlive the process that was counted for it.
+async fn a_shared_mapping_that_nobody_counts_is_refused() {
+    let code = "import mmap\n\
+                try: mmap.mmap(-1, 4096)\n\
+                except PermissionError: print('refused')\n";
+    let outcome = run_with("python", small(), code).await;
+    assert_eq!(stdout(&outcome), "refused\n");
 }
 
 async fn fills(path: &str) {

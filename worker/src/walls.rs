@@ -54,7 +54,9 @@ fn die() -> ! {
 /// What raising a wall gives when it is not raised. Namespaces and the root give what the next
 /// walls are built with, and cannot be left out.
 fn nothing<T: 'static>() -> Option<T> {
-    let nothings: [Box<dyn Any>; 3] = [Box::new(()), Box::new(0_u32), Box::new(None::<Note>)];
+    let note = None::<Note>;
+    let nothings: [Box<dyn Any>; 4] =
+        [Box::new(()), Box::new(0_u32), Box::new(note), Box::new([note; 2])];
     nothings.into_iter().find_map(|nothing| nothing.downcast().ok()).map(|nothing| *nothing)
 }
 

@@ -54,8 +54,8 @@ struct Report {
 
 pub(super) fn main(as_json: bool) -> Result<ExitCode, Error> {
     let program = belljar::shipped(ATTACKER)?;
-    let attacks = corpus(&program)?;
     let events = event_loop()?;
+    let attacks = corpus(&program)?;
     // What a process keeps for its later runs is not what an attack left.
     events.block_on(belljar::inspect())?;
     let before = Remains::find();
@@ -70,9 +70,9 @@ pub(super) fn main(as_json: bool) -> Result<ExitCode, Error> {
         attacks,
     };
     if as_json {
-        say::print(&format!("{}\n", json::line(&report)));
+        say::print(&format!("{}\n", json::line(&report)))?;
     } else {
-        say::print(&summary(&report));
+        say::print(&summary(&report))?;
     }
     let all_held = report.bit == 0 && report.left_behind.is_empty();
     Ok(if all_held { ExitCode::SUCCESS } else { ExitCode::FAILURE })
@@ -132,7 +132,7 @@ async fn all(program: PathBuf, attacks: Vec<Attack>, quiet: bool) -> Result<Vec<
         done.insert(place, row?);
         while let Some(row) = done.remove(&rows.len()) {
             if !quiet {
-                say::print(&line(&row));
+                say::print(&line(&row))?;
             }
             rows.push(row);
         }

@@ -6,7 +6,8 @@ use std::process::ExitCode;
 use belljar::{Error, Finding, Inspection};
 use serde::Serialize;
 
-use super::{event_loop, say};
+use super::interrupt::Signals;
+use super::{SIGNALLED, event_loop, refuse, say};
 use crate::json;
 
 #[derive(Serialize)]
@@ -39,11 +40,31 @@ struct NextRow<'a> {
 }
 
 pub(super) fn main(as_json: bool) -> Result<ExitCode, Error> {
-    let inspection = event_loop()?.block_on(belljar::inspect())?;
+    let events = event_loop()?;
+    let status = events.block_on(inspect(as_json));
+    // A writer whose reader does not read may be left behind.
+    events.shutdown_background();
+    status
+}
+
+async fn inspect(as_json: bool) -> Result<ExitCode, Error> {
+    let mut signals = Signals::new()?;
+    let (inspection, signal) = signals.settle(belljar::inspect()).await;
+    if let Some(signal) = signal {
+        return Ok(ExitCode::from(SIGNALLED + signal));
+    }
+    let say = move || match inspection.and_then(|inspection| report(&inspection, as_json)) {
+        Ok(status) => status,
+        Err(error) => refuse(&error, as_json),
+    };
+    signals.last_words(say).await
+}
+
+fn report(inspection: &Inspection, as_json: bool) -> Result<ExitCode, Error> {
     if as_json {
-        say::print(&format!("{}\n", json::line(&Row::new(&inspection))));
+        say::print(&format!("{}\n", json::line(&Row::new(inspection))))?;
     } else {
-        say::print(&text(&inspection));
+        say::print(&text(inspection))?;
     }
     Ok(if inspection.is_strict() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }

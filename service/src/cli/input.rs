@@ -1,22 +1,29 @@
 //! From options to a source: everything that is read before a jar is raised.
 
 use std::ffi::OsStr;
-use std::fs::File;
-use std::io::{self, Read};
+use std::fs::{File, OpenOptions};
+use std::io::{self, IsTerminal, Read};
 use std::os::fd::AsFd;
 use std::os::unix::ffi::OsStringExt;
-use std::os::unix::fs::FileTypeExt;
+use std::os::unix::fs::{FileTypeExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
+use std::sync::mpsc::{self, RecvTimeoutError};
+use std::thread;
+use std::time::Duration;
 
 use belljar::{Error, Runtimes, Source, SourceFile};
+use nix::fcntl::OFlag;
 
 use super::options::RunOptions;
+use super::say;
 
 /// More than any part of a request may have; the library knows each bound.
 const MOST_BYTES: u64 = 64 << 20;
 /// Enough for a `#!` line and for any magic number.
 const HEAD_BYTES: u64 = 4096;
 const ELF_MAGIC: &[u8] = b"\x7fELF";
+/// Who waits longer may not know for what.
+const SILENCE: Duration = Duration::from_secs(1);
 /// When neither the caller nor the code says.
 const USUAL_RUNTIME: &str = "python";
 
@@ -35,7 +42,8 @@ pub(super) fn read(
     }
     for pair in options.env.drain(..) {
         let Some((name, value)) = pair.split_once('=') else {
-            return invalid(format!("--env {pair}: write NAME=VALUE"));
+            // What stands there may be the value.
+            return invalid("--env: write NAME=VALUE".to_owned());
         };
         source = source.env(name, value);
     }
@@ -73,8 +81,8 @@ fn code(options: &mut RunOptions, runtimes: &Runtimes) -> Result<(Option<String>
         })?;
         return Ok((detect("", text.as_bytes()), Source::code(text)));
     }
-    let shown = path.display();
-    let mut file = open(path)?;
+    let shown = path.display().to_string();
+    let mut file = open(path, &shown)?;
     let name = base_name(path)?;
     let mut bytes = Vec::new();
     (&mut file)
@@ -85,26 +93,35 @@ fn code(options: &mut RunOptions, runtimes: &Runtimes) -> Result<(Option<String>
     if bytes.starts_with(ELF_MAGIC) {
         return Ok((detected, Source::program(path)));
     }
-    bytes.extend(read_bounded(file, &shown.to_string())?);
+    bytes.extend(read_bounded(file, &shown)?);
     let main = SourceFile { path: name.clone(), bytes };
     Ok((detected, Source::files(vec![main], name)))
 }
 
-/// `NAME=VALUE`, `NAME@FILE` or `NAME`. No complaint shows more than the name.
+/// `NAME=VALUE`, `NAME@FILE` or `NAME`. No complaint shows more than what can only be a name: who
+/// leaves the name out, or hands over `P@ssword`, must not read it in a log.
 fn with_secret(source: Source, secret: String) -> Result<Source, Error> {
-    let Some(mark) = secret.find(['=', '@']) else {
-        let value = std::env::var_os(&secret).ok_or_else(|| {
+    let mark = secret.find(['=', '@']).unwrap_or(secret.len());
+    let mut name = secret;
+    let rest = name.split_off(mark);
+    if !is_secret_name(&name) {
+        return invalid(
+            "--secret: write NAME=VALUE, NAME@FILE, or NAME for a variable of the environment; \
+             a name is capital letters, digits and _"
+                .to_owned(),
+        );
+    }
+    let value = if rest.is_empty() {
+        let value = std::env::var_os(&name).ok_or_else(|| {
             Error::Invalid(format!(
-                "--secret {secret}: no such variable in the environment; set it, or write \
+                "--secret {name}: no such variable in the environment; set it, or write \
                  NAME=VALUE or NAME@FILE"
             ))
         })?;
-        return source.secret(&secret, value.into_vec());
-    };
-    let mut name = secret;
-    let rest = name.split_off(mark);
-    let value = if let Some(path) = rest.strip_prefix('@') {
-        read_bounded(open(Path::new(path))?, path)?
+        value.into_vec()
+    } else if let Some(path) = rest.strip_prefix('@') {
+        let shown = format!("the file of --secret {name}");
+        read_bounded(open(Path::new(path), &shown)?, &shown)?
     } else {
         // Cuts the mark off in place: the library wipes what it is given, and this is all of it.
         let mut value = rest.into_bytes();
@@ -112,6 +129,12 @@ fn with_secret(source: Source, secret: String) -> Result<Source, Error> {
         value
     };
     source.secret(&name, value)
+}
+
+/// As the library has it.
+fn is_secret_name(name: &str) -> bool {
+    name.starts_with(|c: char| c.is_ascii_uppercase())
+        && name.chars().all(|c| c.is_ascii_uppercase() || c.is_ascii_digit() || c == '_')
 }
 
 /// The name under which a file of the host appears, and its contents.
@@ -124,7 +147,7 @@ fn input_file(option: &str) -> Result<(String, Vec<u8>), Error> {
         Some(name) => name.to_owned(),
         None => base_name(Path::new(path))?,
     };
-    Ok((name, read_bounded(open(Path::new(path))?, path)?))
+    Ok((name, read_bounded(open(Path::new(path), path)?, path)?))
 }
 
 /// What the payload reads: a named file, or belljar's own standard input if someone put a pipe or
@@ -136,9 +159,18 @@ fn standard_input(options: &RunOptions) -> Result<Vec<u8>, Error> {
             invalid("--stdin -: standard input holds the code already".to_owned())
         }
         Some(path) if path.as_os_str() == "-" => read_bounded(io::stdin(), "standard input"),
-        Some(path) => read_bounded(open(path)?, &path.display().to_string()),
+        Some(path) if path == Path::new("/dev/null") => Ok(Vec::new()),
+        Some(path) => {
+            let shown = path.display().to_string();
+            read_bounded(open(path, &shown)?, &shown)
+        }
         None if is_code => Ok(Vec::new()),
-        None if is_passed_on() => read_bounded(io::stdin(), "standard input"),
+        None if is_passed_on() => {
+            let read = tell_if_silent()?;
+            let bytes = read_bounded(io::stdin(), "standard input");
+            drop(read);
+            bytes
+        }
         None => Ok(Vec::new()),
     }
 }
@@ -149,13 +181,39 @@ fn is_passed_on() -> bool {
     metadata.is_ok_and(|found| found.is_file() || found.file_type().is_fifo())
 }
 
-fn open(path: &Path) -> Result<File, Error> {
-    let shown = path.display();
-    let file = File::open(path)
-        .map_err(|error| Error::Invalid(format!("cannot read {shown}: {error}")))?;
-    if file.metadata().is_ok_and(|found| found.is_dir()) {
+/// Tells a person what belljar waits for, until what it returns is dropped.
+fn tell_if_silent() -> Result<mpsc::Sender<()>, Error> {
+    let (reading, read) = mpsc::channel();
+    if io::stderr().is_terminal() {
+        let tell = move || {
+            if read.recv_timeout(SILENCE) == Err(RecvTimeoutError::Timeout) {
+                say::complain("waiting for standard input (use --stdin /dev/null to run without)");
+            }
+        };
+        thread::Builder::new()
+            .spawn(tell)
+            .map_err(|error| Error::Internal("cannot start a thread".to_owned(), error))?;
+    }
+    Ok(reading)
+}
+
+/// A file, and nothing else that has a name: a FIFO may never have a writer, and a device never an
+/// end.
+fn open(path: &Path, shown: &str) -> Result<File, Error> {
+    let cannot = |error| Error::Invalid(format!("cannot read {shown}: {error}"));
+    // Without O_NONBLOCK, looking at a FIFO is waiting for its writer. Files do not care.
+    let flags = OFlag::O_NONBLOCK | OFlag::O_NOCTTY;
+    let file =
+        OpenOptions::new().read(true).custom_flags(flags.bits()).open(path).map_err(cannot)?;
+    let found = file.metadata().map_err(cannot)?;
+    if found.is_dir() {
         return invalid(format!(
             "{shown} is a directory: name its files one by one, or show it with --read-only"
+        ));
+    }
+    if !found.is_file() {
+        return invalid(format!(
+            "{shown} is not a regular file: a pipe is read as standard input only"
         ));
     }
     Ok(file)

@@ -10,7 +10,9 @@ use tokio::sync::oneshot::error::RecvError;
 use super::interrupt::Signals;
 use super::options::RunOptions;
 use super::screen::Screen;
-use super::{REFUSED, SIGNALLED, collected, event_loop, explain, input, known_runtimes, refuse, say};
+use super::{
+    REFUSED, SIGNALLED, collected, event_loop, explain, input, known_runtimes, refuse, say,
+};
 use crate::json;
 
 /// As timeout(1) has it.
@@ -84,7 +86,9 @@ async fn attend(
     let mut signals = Signals::new()?;
     let ended = run(&mut signals, builder, source, options.json).await;
     let say = move || match ended {
-        Ok(End::Outcome(outcome, interruption)) => finish(&options, *outcome, interruption),
+        Ok(End::Outcome(outcome, interruption)) => {
+            finish(&options, *outcome, interruption.as_ref())
+        }
         Ok(End::NotStarted(signal)) => {
             say::complain("was cancelled before it had started");
             ExitCode::from(SIGNALLED + signal)
@@ -102,13 +106,17 @@ async fn run(
     quiet: bool,
 ) -> Result<End, Error> {
     let (built, signal) = signals.settle_blocking(|| builder.build()).await?;
-    let sandbox = built?;
     if let Some(signal) = signal {
         return Ok(End::NotStarted(signal));
     }
+    let sandbox = built?;
     let mut screen = if quiet { None } else { Some(Screen::open()?) };
     let (started, signal) = signals.settle(sandbox.start(source)).await;
-    let mut run = started?;
+    let mut run = match (started, signal) {
+        // One that was typed at a terminal is the worker's as well, and may be why.
+        (Err(_), Some(signal)) => return Ok(End::NotStarted(signal)),
+        (started, _) => started?,
+    };
     let mut interruption = signal.map(Interruption::Signal);
     if interruption.is_none() {
         interruption = watch(&mut run, signals, screen.as_mut()).await;
@@ -163,7 +171,7 @@ fn failure(written: Result<io::Result<()>, RecvError>) -> Option<Interruption> {
 fn finish(
     options: &RunOptions,
     mut outcome: Outcome,
-    interruption: Option<Interruption>,
+    interruption: Option<&Interruption>,
 ) -> ExitCode {
     if options.collect.is_empty() {
         // Nobody asked for something that is not there.
@@ -182,7 +190,7 @@ fn finish(
             incomplete = true;
         }
     } else {
-        tell(&outcome, interruption.as_ref());
+        tell(&outcome, interruption);
     }
     if options.explain {
         say::explain(&explain::text(&outcome));

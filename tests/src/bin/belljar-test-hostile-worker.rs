@@ -23,6 +23,7 @@ fn main() {
         "garbage" => say(b"garbage"),
         "oversized" => say(&vec![0; 100_000]),
         "version" => say(b"BJ\xff\xff1234"),
+        "early" => report(&Report::LotFounded),
         "ended" => report(&Report::Ended(Ending::Exited(0), Spent::default())),
         "liar" => report(&Report::Confined(Confinement {
             timings: Layer::ALL.map(|layer| Timing { layer, micros: 1 }).to_vec(),

@@ -284,6 +284,8 @@ mod tests {
         let mut root = shell(":");
         let tree_before = Tree::new(root.id().cast_signed(), MIB);
         root.wait().unwrap();
+        // Births are counted in ticks of 10 ms.
+        thread::sleep(Duration::from_millis(30));
         let mut other = shell("sleep 60");
         let mut tree = Tree { init: other.id().cast_signed(), ..tree_before };
         tree.kill();

@@ -204,18 +204,16 @@ fn a_signal_while_the_interpreter_is_asked_starts_nothing() {
 fn a_signal_at_any_moment_leaves_no_cgroup() {
     for round in 0..30 {
         let (signal, code) = SIGNALS[round % SIGNALS.len()];
-        let args = if round % 5 == 4 {
-            &["doctor"][..]
-        } else {
-            &["run", "-r", "js", "-c", "for (;;) {}"]
-        };
+        let endless = &["run", "-r", "js", "-c", "for (;;) {}"][..];
+        let args = if round % 5 == 4 { &["doctor"] } else { endless };
         let child = belljar(args).stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
         let pid = child.id();
         thread::sleep(Duration::from_millis(round as u64 * 2));
         send(&child, signal);
         let status = end(child);
-        let by_itself = status.code() == Some(code);
-        assert!(by_itself || status.signal() == Some(signal as i32), "{status:?}");
+        // Before the first handler the signal itself ends it; and the doctor may have been faster.
+        let expected = status.code() == Some(code) || status.signal() == Some(signal as i32);
+        assert!(expected || args == ["doctor"], "{status:?}");
         assert_eq!(groups_of(pid), Vec::<PathBuf>::new(), "after {round}: {status:?}");
     }
 }

@@ -170,6 +170,6 @@ pub enum Syscalls {
 /// What of a network exists for a payload.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Network {
-    /// An empty network namespace and no socket but unix pairs.
+    /// An empty network namespace, and no socket but those of the jar's own files.
     None,
 }

@@ -81,6 +81,8 @@ pub(crate) struct Standing {
     pub(crate) authority: Authority,
     /// What is imprecise about sampled counters.
     pub(crate) sampling: Option<&'static str>,
+    /// Denials beyond those that the outcome lists.
+    pub(crate) unrecorded_denials: u64,
 }
 
 /// The newest Landlock ABI whose rules are used, and the first with scopes.
@@ -97,12 +99,15 @@ impl Receipt {
         let notes = confinement.notes.iter().map(|note| note.explain().to_owned());
         let counted = standing.host.hierarchy.notes().iter().map(|note| (*note).to_owned());
         let sampled = standing.sampling.map(ToOwned::to_owned);
+        let more = standing.unrecorded_denials;
+        let unrecorded =
+            (more > 0).then(|| format!("{more} more denials were counted, not listed"));
         Self {
             floor,
             level: standing.host.level(standing.authority),
             layers: layers.collect(),
             limits: limits(&standing.host.hierarchy, standing.authority),
-            notes: notes.chain(counted).chain(sampled).collect(),
+            notes: notes.chain(counted).chain(sampled).chain(unrecorded).collect(),
         }
     }
 }

@@ -80,7 +80,10 @@ pub(crate) async fn live(
     // Nobody may be interested in live output.
     drop(confined.send((watch.stdout.live(), watch.stderr.live())));
     let jar_time = plan.accepted.elapsed();
-    watch.raised.worker.channel.send(&Order::Proceed, &[]).await?;
+    if let Err(error) = watch.raised.worker.channel.send(&Order::Proceed, &[]).await {
+        watch.raised.tear_down().await;
+        return Err(error);
+    }
     watch.started = Instant::now();
     tracing::debug!(jar_us = jar_time.as_micros(), "started");
 
@@ -285,7 +288,9 @@ impl Watch {
         for (denial, count) in self.denials.iter_mut().zip(&self.tally.counts) {
             denial.count = *count;
         }
-        let standing = Standing { host: plan.host, authority: plan.lent.authority, sampling };
+        let (host, authority) = (plan.host, plan.lent.authority);
+        let unrecorded_denials = self.tally.unrecorded;
+        let standing = Standing { host, authority, sampling, unrecorded_denials };
         let outcome = Outcome {
             id: plan.id.clone(),
             runtime: plan.runtime.clone(),

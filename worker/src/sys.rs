@@ -149,11 +149,16 @@ pub(crate) fn join_new_session_keyring() -> io::Result<()> {
         .map(drop)
 }
 
-/// Every signal back to its default action, none blocked.
+/// Every signal back to its default action, none blocked. Asks the kernel, as the C library keeps
+/// two signals to itself.
 pub(crate) fn reset_signals() {
+    const SIGNAL_SET_BYTES: usize = 8;
+    let by_default = [0_u64; 4];
     for signal in 1..=libc::SIGRTMAX() {
-        // SAFETY: the default action runs no code of ours; SIGKILL and SIGSTOP merely refuse.
-        unsafe { libc::signal(signal, libc::SIG_DFL) };
+        let (action, old): (_, *mut u64) = (by_default.as_ptr(), ptr::null_mut());
+        // SAFETY: all zeroes is the default action in the kernel's structure, which is no larger
+        // than this; SIGKILL and SIGSTOP merely refuse.
+        unsafe { libc::syscall(libc::SYS_rt_sigaction, signal, action, old, SIGNAL_SET_BYTES) };
     }
     // SAFETY: an all-zero signal set is the empty one on Linux.
     let none: libc::sigset_t = unsafe { std::mem::zeroed() };

@@ -1,8 +1,9 @@
 //! The look from outside: before a payload may start, the supervisor reads in /proc whether its
 //! process is confined. What a worker says about itself is not evidence.
 
+use std::fs::{self, File};
+use std::io;
 use std::os::fd::OwnedFd;
-use std::{fs, io};
 
 use belljar_protocol::{Authority, Ceilings, Layer, Refusal};
 use nix::fcntl::{OFlag, open};
@@ -29,6 +30,9 @@ pub(crate) struct Seen {
     pub(crate) init: i32,
     /// Its /work, held: it can be read after everything in the jar is dead.
     pub(crate) work: OwnedFd,
+    /// Its mount namespace, held: taking one down waits for the whole kernel, and whoever closes
+    /// this last waits.
+    _mounts: Option<File>,
 }
 
 const NAMESPACES: [&str; 7] = ["user", "mnt", "pid", "ipc", "uts", "net", "cgroup"];
@@ -55,7 +59,8 @@ pub(crate) fn check(pid: i32, expected: &Expected<'_>) -> Result<Seen, Refusal> 
         .scratch
         .map_or_else(|| work_in_jar(&process), |scratch| work_on_host(&process, scratch))
         .map_err(|error| refusal(Layer::Rootfs, "open /work from outside", error.to_string()))?;
-    Ok(Seen { init, work })
+    let mounts = File::open(process.path("ns/mnt")).ok();
+    Ok(Seen { init, work, _mounts: mounts.filter(|_| expected.authority.makes_namespaces()) })
 }
 
 fn work_in_jar(process: &Process) -> io::Result<OwnedFd> {

@@ -88,6 +88,9 @@ pub(crate) async fn confine(
     let Order::Job(job) = &plan.order else {
         return Err(Error::Protocol("a plan without a job".to_owned()));
     };
+    if confinement.landlock_abi == 0 {
+        return Err(Error::Protocol("a worker claims to be confined without Landlock".to_owned()));
+    }
     let expected = Expected {
         authority: job.authority,
         host_uid: plan.lent.host_uid,

@@ -90,7 +90,9 @@ pub(crate) async fn live(
     let intent = watch.until_over(&plan, &mut cancelled).await;
     let wall = watch.started.elapsed();
     watch.empty_the_jar(intent.is_some()).await;
-    let outcome = watch.finish(&plan, intent, wall, jar_time, &confinement, seen).await;
+    let outcome = watch.finish(&plan, intent, wall, jar_time, &confinement, &seen).await;
+    // Nobody waits for this one, and nothing can be done in what it holds.
+    drop(tokio::task::spawn_blocking(move || drop(seen)));
     plan.discard().await;
     outcome
 }
@@ -261,7 +263,7 @@ impl Watch {
         wall: Duration,
         jar_time: Duration,
         confinement: &Confinement,
-        seen: Seen,
+        seen: &Seen,
     ) -> Result<Outcome, Error> {
         let collecting = Instant::now();
         if let Some(failure) = self.raised.failure.take() {
@@ -284,7 +286,7 @@ impl Watch {
             cpu: counters.cpu,
         };
         let verdict = judge::verdict(&evidence, &plan.limits);
-        let (artifacts, artifact_errors) = collect(plan, &seen);
+        let (artifacts, artifact_errors) = collect(plan, seen);
         for (denial, count) in self.denials.iter_mut().zip(&self.tally.counts) {
             denial.count = *count;
         }

@@ -263,8 +263,8 @@ pub(crate) fn place(fd: impl AsFd, number: c_int) -> io::Result<()> {
 }
 
 const CAPABILITY_VERSION_3: u32 = 0x2008_0522;
-const SECCOMP_IOCTL_NOTIF_RECV: c_ulong = 0xc050_2100;
-const SECCOMP_IOCTL_NOTIF_SEND: c_ulong = 0xc018_2101;
+const SECCOMP_IOCTL_NOTIF_RECV: libc::Ioctl = 0xc050_2100_u32 as libc::Ioctl;
+const SECCOMP_IOCTL_NOTIF_SEND: libc::Ioctl = 0xc018_2101_u32 as libc::Ioctl;
 
 #[repr(C)]
 struct CapabilityHeader {

@@ -232,16 +232,16 @@ pub(crate) fn wait_any(flags: c_int) -> nix::Result<Option<(Pid, c_int)>> {
 /// The default scheduling policy in place of a real-time one that a supervisor was started with:
 /// the payload's rlimits would end it at once.
 pub(crate) fn leave_real_time() -> io::Result<()> {
-    // SAFETY: takes an integer.
-    let policy = unsafe { libc::sched_getscheduler(0) };
-    if matches!(policy, libc::SCHED_OTHER | libc::SCHED_BATCH | libc::SCHED_IDLE) {
+    // SAFETY: takes an integer. Not through the C library: musl's has no such call.
+    let policy = check(unsafe { libc::syscall(libc::SYS_sched_getscheduler, 0) })?;
+    if [libc::SCHED_OTHER, libc::SCHED_BATCH, libc::SCHED_IDLE].map(c_long::from).contains(&policy)
+    {
         return Ok(());
     }
-    let policy = libc::SCHED_OTHER;
-    // SAFETY: all zeroes is the only parameter of that policy.
-    let none: libc::sched_param = unsafe { std::mem::zeroed() };
-    // SAFETY: the parameter outlives the call.
-    check(c_long::from(unsafe { libc::sched_setscheduler(0, policy, &raw const none) })).map(drop)
+    let (policy, priority): (_, c_int) = (libc::SCHED_OTHER, 0);
+    // SAFETY: the one parameter outlives the call.
+    check(unsafe { libc::syscall(libc::SYS_sched_setscheduler, 0, policy, &raw const priority) })
+        .map(drop)
 }
 
 /// execve(2); returns only the reason why it failed.

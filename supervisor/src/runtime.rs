@@ -59,7 +59,7 @@ impl Runtimes {
         let mut paths = Vec::new();
         for entry in entries {
             let path = entry.map_err(|error| unreadable(directory, &error))?.path();
-            if path.extension().is_some_and(|extension| extension == "toml") {
+            if path.extension().is_some_and(|extension| extension == "toml") && path.is_file() {
                 paths.push(path);
             }
         }

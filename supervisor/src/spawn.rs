@@ -37,6 +37,8 @@ pub(crate) fn worker(program: &Path) -> io::Result<Worker> {
         .stdin(Stdio::from(stdin))
         .stdout(stdout_write)
         .stderr(stderr_write)
+        // A group of its own: what a terminal sends to the caller's is for the caller to act upon.
+        .process_group(0)
         .kill_on_drop(true)
         .spawn()?;
     let pid = child.id().and_then(|pid| i32::try_from(pid).ok());

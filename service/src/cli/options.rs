@@ -46,7 +46,7 @@ Sizes are bytes, or a number with K, M, G or T; times are seconds, or a number w
 
 Exit status: the payload's own; 128+n for signal n; 124 when its time is up, wall or processor;
 137 when its memory is; 153 when it was killed for too much output; 159 when it was killed for a
-forbidden system call; 130 or 143 when belljar was interrupted; 125 when belljar refused or failed.
+forbidden system call; 129, 130 or 143 when belljar was interrupted; 125 when it refused or failed.
 With --json it is 0 for every outcome.";
 
 #[derive(Debug, Args)]

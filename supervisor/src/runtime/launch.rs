@@ -171,7 +171,9 @@ impl Interpreter {
         for (name, value) in &slots.source.env {
             let shown = name.escape_debug();
             if name.is_empty() || name.contains(['=', '\0']) || value.contains('\0') {
-                return Err(Error::Invalid(format!("environment variable {shown:?} cannot exist")));
+                return Err(Error::Invalid(format!(
+                    "environment variable \"{shown}\" cannot exist"
+                )));
             }
             if name.starts_with("BELLJAR_") {
                 return Err(Error::Invalid(format!(

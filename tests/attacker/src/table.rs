@@ -107,7 +107,7 @@ pub(crate) const ATTACKS: &[Attack] = &[
     attack("A32", "the_kernel_log_is_closed", "held", "", kernel::kernel_log,
         "Reads the kernel log by call and by device."),
     attack("A33", "accounting_and_quotas_are_refused", "held", "", kernel::accounting,
-        "Touches quotas, process accounting and swap."),
+        "Touches quotas and process accounting."),
     attack("A34", "fanotify_is_refused", "held", "", kernel::fanotify,
         "Watches whole file systems."),
     attack("A35", "leases_and_owners_are_refused", "held", "", kernel::file_notification,

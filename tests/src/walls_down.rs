@@ -135,8 +135,13 @@ impl WallsDown {
 
     fn hear(&self) -> Report {
         let mut buffer = vec![0; 16 * 1024];
-        let bytes = recv(self.control.as_raw_fd(), &mut buffer, MsgFlags::empty())
-            .expect("a worker that speaks within its time");
+        let bytes = loop {
+            // A child of another test may end meanwhile.
+            match recv(self.control.as_raw_fd(), &mut buffer, MsgFlags::empty()) {
+                Err(nix::Error::EINTR) => {}
+                heard => break heard.expect("a worker that speaks within its time"),
+            }
+        };
         buffer.truncate(bytes);
         wire::decode_report(&buffer).expect("a report: the worker may have died")
     }

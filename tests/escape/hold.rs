@@ -8,18 +8,10 @@ use belljar_tests::{Completion, built, expect, run_with, stderr, stdout};
 use crate::corpus::Attack;
 use crate::scenes;
 
-/// What a cgroup counts and a look at processes does not see: the receipt says what is lost.
-const COUNTED_BY_CGROUP: [&str; 1] = ["A70c"];
-
 /// Fails unless the jar held.
 pub(crate) async fn holds(attack: Attack) -> Completion {
     let source = Source::program(built("belljar-attacker")).arg(&attack.id).collect("**/*");
     let outcome = run_with("native", attack.limits(), source).await;
-    let memory = outcome.receipt.limits.iter().find(|row| row.limit == "memory_bytes");
-    let memory = memory.expect("every limit in the receipt");
-    if COUNTED_BY_CGROUP.contains(&attack.id.as_str()) && memory.state == State::Degraded {
-        return Completion::ignored_with(format!("memory_bytes is degraded: {}", memory.how));
-    }
     let said = stdout(&outcome);
     let bit = said.lines().find(|line| line.starts_with("bit:"));
     assert_eq!(bit, None, "{}", attack.name);
@@ -33,6 +25,10 @@ pub(crate) async fn holds(attack: Attack) -> Completion {
             expect(&outcome, "ok");
             scenes::judge(&attack.id, &outcome);
         }
+        // Where no cgroup counts it, what nobody could see is refused instead.
+        ("status", "memory") if !is_memory_counted(&outcome) && said.contains("held:") => {
+            expect(&outcome, "ok");
+        }
         ("status", status) => expect(&outcome, status),
         ("signal", number) => {
             assert_eq!(signal(&outcome), number.parse().ok(), "{}", shown(&outcome));
@@ -41,6 +37,11 @@ pub(crate) async fn holds(attack: Attack) -> Completion {
     }
     ended_in_time(&attack, &outcome);
     Completion::Completed
+}
+
+fn is_memory_counted(outcome: &Outcome) -> bool {
+    let row = outcome.receipt.limits.iter().find(|row| row.limit == "memory_bytes");
+    row.expect("every limit in the receipt").state == State::Enforced
 }
 
 /// The signal that the payload died of; the filter's own is a verdict of its own.

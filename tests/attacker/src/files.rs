@@ -82,7 +82,11 @@ pub(crate) fn writable_mounts() -> Finding {
                 }
             });
         } else if metadata.is_file() {
-            tries.attempt(path, || open_for_writing(path));
+            tries.attempt(path, || match open_for_writing(path) {
+                // A program that runs is refused to its owner before its mount is asked.
+                Err(Errno::ETXTBSY) => Err(Errno::EROFS),
+                other => other,
+            });
         }
     }
     tries.finding()

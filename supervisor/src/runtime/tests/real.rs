@@ -2,7 +2,7 @@
 
 use super::*;
 
-/// An executable script. Another process writes it: while this one had it open, a colleague test
+/// An executable script. Another process writes it: while this one had it open, another test
 /// that forks would keep it from being executed (`ETXTBSY`).
 fn script(directory: &Path, name: &str, text: &str) -> PathBuf {
     let path = directory.join(name);

@@ -95,18 +95,12 @@ const RULES: &[Rule] = &[
         hint: "processes cannot inspect each other; print from within the program instead of tracing it",
         calls: constants![
             SYS_ptrace SYS_kcmp SYS_process_vm_readv SYS_process_vm_writev SYS_pidfd_getfd
-            SYS_pidfd_open SYS_pidfd_send_signal SYS_process_madvise
         ],
     },
     Rule {
         word: "seccomp/kernel",
         hint: "kernel programs and counters are closed; measure time with the language's own clock",
         calls: constants![SYS_bpf SYS_perf_event_open SYS_userfaultfd],
-    },
-    Rule {
-        word: "seccomp/io_uring",
-        hint: "io_uring is closed; use read, write and epoll, as libraries do when it is missing",
-        calls: constants![SYS_io_uring_setup SYS_io_uring_enter SYS_io_uring_register],
     },
     Rule {
         word: "seccomp/keyring",
@@ -117,11 +111,6 @@ const RULES: &[Rule] = &[
         word: "seccomp/file-handle",
         hint: "files are opened by path here, not by handle",
         calls: constants![SYS_name_to_handle_at],
-    },
-    Rule {
-        word: "seccomp/splice",
-        hint: "copy with read and write, or with sendfile",
-        calls: constants![SYS_splice SYS_tee SYS_vmsplice],
     },
     Rule {
         word: "seccomp/memory-file",

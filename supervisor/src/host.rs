@@ -53,11 +53,10 @@ pub(crate) struct Subordinate {
     count: u32,
 }
 
-/// A user namespace in which subordinate ids exist, held by a worker of its own.
+/// A user namespace in which subordinate ids exist. The open file alone keeps it.
 #[derive(Debug)]
 struct Lot {
     namespace: fs::File,
-    _holder: Worker,
 }
 
 /// The ids of one run, as its authority counts and as the host does.
@@ -211,7 +210,12 @@ impl Lot {
         let path = format!("/proc/{}/ns/user", holder.pid);
         let namespace = fs::File::open(path)
             .map_err(|error| Error::Internal("cannot open a user namespace".into(), error))?;
-        Ok(Self { namespace, _holder: holder })
+        // Waited for, so that not even a zombie of it outlives this process.
+        let Worker { mut child, channel, .. } = holder;
+        drop(channel);
+        let ended = child.wait().await;
+        ended.map_err(|error| Error::Internal("cannot end the founder of a lot".into(), error))?;
+        Ok(Self { namespace })
     }
 }
 

@@ -5,37 +5,90 @@ use crate::SecretMap;
 /// What a supervisor tells a worker.
 #[derive(Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Order {
-    /// Build a jar and become this job. Two descriptors travel with it: the contents of
-    /// [`Job::files`], one after the other, and the payload's standard input. With
-    /// [`Authority::Lent`] a third: the user namespace that lends it. Where no namespace can be
-    /// made, the third is the directory of the host that takes the place of a root.
+    /// Build a jar and become this job. With it travel the descriptors that it speaks of, in the
+    /// order of its fields, and what the jar stands on: with [`Authority::Lent`] the user namespace
+    /// that lends it; where no namespace can be made, the directory of the host that takes the
+    /// place of a root.
     Job(Box<Job>),
     /// The walls were seen from outside: the payload may start.
     Proceed,
     /// Empty the jar and report how it ended.
     End,
     /// Become an empty user namespace and hold it until the socket closes. Its maps are written
-    /// from outside; jobs with [`Authority::Lent`] enter it.
+    /// from outside; jars with [`Authority::Lent`] are built in it.
     FoundLot,
+    /// Become the keeper of many jars like this one. The descriptors are those of a job.
+    Keep(Box<Keep>),
+    /// To a keeper: raise one jar. With it travel the jar's control socket, the payload's line, its
+    /// two output pipes, and one `tasks` or `cgroup.procs` file for each cgroup of the jar.
+    Raise(Raise),
+    /// To a keeper: the payload of this jar has begun.
+    Began {
+        /// The jar.
+        serial: u64,
+        /// Milliseconds after which the keeper ends it even if the supervisor has not.
+        deadline_ms: u64,
+    },
+    /// To a keeper: end everything in this jar.
+    Finish {
+        /// The jar.
+        serial: u64,
+    },
+    /// To what waits at the end of a line: the first and only task. With it travel the descriptors
+    /// that it speaks of.
+    Run(Box<Task>),
 }
 
 /// Everything one run needs. Nothing optional; no string has a meaning of its own.
 #[derive(Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Job {
+    /// Whose the payload is.
+    pub identity: Identity,
+    /// The confinement.
+    pub jar: Jar,
+    /// What is done in it.
+    pub task: Task,
+}
+
+/// The ids of a payload, as its authority counts.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Identity {
+    /// Never 0 of the host.
+    pub uid: u32,
+    /// Likewise.
+    pub gid: u32,
+}
+
+/// The confinement around one run: everything that can be built before it is known.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Jar {
     /// Where the right to build namespaces and to choose an identity comes from.
     pub authority: Authority,
-    /// The user id, as the authority counts, that the payload has on the host. Never host 0.
-    pub uid: u32,
-    /// The group id, counted likewise.
-    pub gid: u32,
     /// What of the host the payload may see, read-only.
     pub mounts: Vec<Mount>,
     /// Symbolic links of the new root.
     pub links: Vec<Link>,
-    /// Files written into the new root; their bytes stand in the descriptor sent with the job.
-    pub files: Vec<Entry>,
+    /// Files of the new root, all of them read-only.
+    pub files: Files,
     /// The one writable place: `/work`, `/tmp` and `/dev/shm` share it.
     pub scratch: Scratch,
+    /// How a payload gets to read its secrets.
+    pub delivery: Delivery,
+    /// Per-process ceilings.
+    pub ceilings: Ceilings,
+    /// Which system calls exist for it.
+    pub syscalls: Syscalls,
+    /// What of a network exists for it.
+    pub network: Network,
+}
+
+/// What is done in a jar: one program, or one script for an interpreter that is already up.
+#[derive(Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Task {
+    /// Files below `/work`.
+    pub files: Files,
+    /// What the payload reads as its standard input.
+    pub stdin: Stdin,
     /// The program, as a path inside the jar.
     pub program: String,
     /// Its arguments; the first is the name it sees as its own.
@@ -44,16 +97,90 @@ pub struct Job {
     pub env: Vec<(String, String)>,
     /// What it may read and nobody else.
     pub secrets: SecretMap,
-    /// How it gets to read them.
-    pub delivery: Delivery,
-    /// Per-process ceilings.
-    pub ceilings: Ceilings,
-    /// Which system calls exist for it.
-    pub syscalls: Syscalls,
-    /// What of a network exists for it.
-    pub network: Network,
     /// Milliseconds after which the warden ends the run even if the supervisor has not.
     pub deadline_ms: u64,
+}
+
+/// Files to write, and their bytes.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Files {
+    /// In the order of their bytes.
+    pub entries: Vec<Entry>,
+    /// All of them, one after the other.
+    pub contents: Contents,
+}
+
+/// Where the bytes of files are.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Contents {
+    /// Here.
+    Inline(Vec<u8>),
+    /// In a descriptor that travels with the order.
+    Sent,
+}
+
+/// What a payload reads as its standard input.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Stdin {
+    /// Nothing.
+    Empty,
+    /// A descriptor that travels with the order.
+    Sent,
+}
+
+/// What a keeper keeps.
+#[derive(Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Keep {
+    /// What every one of its jars is like.
+    pub jar: Jar,
+    /// What waits in them.
+    pub prime: Prime,
+    /// Whether each is to have an empty network of its own, where one for all would do.
+    pub own_networks: bool,
+}
+
+/// What can wait in a jar for its task.
+#[derive(Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Prime {
+    /// Nothing: a process that will execute the task's program.
+    Nothing,
+    /// A program that was executed ahead, with its line at descriptor 3.
+    Program(Launch),
+    /// A child of a program that loads the worker's library and lets it fork.
+    Template(Launch),
+}
+
+/// How a program is started ahead of its task.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Launch {
+    /// As a path inside the jar.
+    pub program: String,
+    /// Its arguments.
+    pub argv: Vec<String>,
+    /// Its whole environment.
+    pub env: Vec<(String, String)>,
+}
+
+/// One jar to raise.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Raise {
+    /// Its name between keeper and supervisor.
+    pub serial: u64,
+    /// Whose its payload is.
+    pub identity: Identity,
+    /// What is to wait in it.
+    pub waiting: Waiting,
+}
+
+/// What waits in a jar.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Waiting {
+    /// Nothing that was executed: the task's program will be.
+    Empty,
+    /// An interpreter that was executed.
+    Primed,
+    /// A child of the template.
+    Forked,
 }
 
 /// Where a worker's right to build a jar comes from.

@@ -16,7 +16,8 @@ mod secret;
 pub mod wire;
 
 pub use job::{
-    Authority, Ceilings, Delivery, Entry, Job, Link, Mount, Network, Order, Scratch, Syscalls,
+    Authority, Ceilings, Contents, Delivery, Entry, Files, Identity, Jar, Job, Keep, Launch, Link,
+    Mount, Network, Order, Prime, Raise, Scratch, Stdin, Syscalls, Task, Waiting,
 };
 pub use layer::Layer;
 pub use report::{Confinement, Denial, Ending, Note, Refusal, Report, Spent, Tally, Timing};

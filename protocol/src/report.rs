@@ -19,6 +19,14 @@ pub enum Report {
     Tally(Tally),
     /// The user namespace asked for by [`crate::Order::FoundLot`] exists.
     LotFounded,
+    /// A keeper is ready to raise jars, all of which lack this.
+    Keeping(Vec<Note>),
+    /// The keeper's template waits to be forked.
+    TemplateReady,
+    /// The keeper's template is no more, and why.
+    TemplateLost(String),
+    /// Process 1 of a jar stands in it, and nothing else does yet.
+    InitReady,
 }
 
 /// What standing walls cost and what they lack.

@@ -219,10 +219,7 @@ impl<'a> OutcomeRow<'a> {
                 run: millis(timings.run),
                 collect: millis(timings.collect),
             },
-            start: match outcome.start {
-                Start::Cold => "cold",
-                _ => "primed",
-            },
+            start: outcome.start.name(),
             artifacts: artifacts.collect(),
             artifact_errors: &outcome.artifact_errors,
             denials: denials.collect(),

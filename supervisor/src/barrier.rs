@@ -26,8 +26,8 @@ pub(crate) struct Expected<'a> {
 /// A payload process that was looked at.
 #[derive(Debug)]
 pub(crate) struct Seen {
-    /// Process 1 of the jar, as the host counts.
-    pub(crate) init: i32,
+    /// Whoever started it, as the host counts: process 1 of the jar, unless it was forked into it.
+    pub(crate) parent: i32,
     /// Its /work, held: it can be read after everything in the jar is dead.
     pub(crate) work: OwnedFd,
     /// Its mount namespace, held: taking one down waits for the whole kernel, and whoever closes
@@ -52,7 +52,7 @@ pub(crate) fn check(pid: i32, expected: &Expected<'_>) -> Result<Seen, Refusal> 
     privileges(&status, expected)?;
     rlimits(&process, expected)?;
     demand(Layer::Seccomp, "Seccomp", field(&status, "Seccomp:"), "2")?;
-    let init = field(&status, "PPid:").parse().map_err(|_| {
+    let parent = field(&status, "PPid:").parse().map_err(|_| {
         refusal(Layer::Namespaces, "find process 1 of the jar", "no parent is named".to_owned())
     })?;
     let work = expected
@@ -60,7 +60,7 @@ pub(crate) fn check(pid: i32, expected: &Expected<'_>) -> Result<Seen, Refusal> 
         .map_or_else(|| work_in_jar(&process), |scratch| work_on_host(&process, scratch))
         .map_err(|error| refusal(Layer::Rootfs, "open /work from outside", error.to_string()))?;
     let mounts = File::open(process.path("ns/mnt")).ok();
-    Ok(Seen { init, work, _mounts: mounts.filter(|_| expected.authority.makes_namespaces()) })
+    Ok(Seen { parent, work, _mounts: mounts.filter(|_| expected.authority.makes_namespaces()) })
 }
 
 fn work_in_jar(process: &Process) -> io::Result<OwnedFd> {

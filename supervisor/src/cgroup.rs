@@ -35,8 +35,14 @@ use self::place::Places;
 pub(crate) use self::sweep::{is_stale, run_name, sweep};
 use crate::Limits;
 
-/// Warden and init are in the jar too; what a caller limits and reads is without them.
-const OWN_PROCESSES: u64 = 2;
+/// What of ours is in a jar, too: init, and the warden unless it is a keeper. What a caller limits
+/// and reads is without them.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Staff {
+    InitAndWarden,
+    Init,
+}
+
 /// The kernel rounds a limit down to its page, which is at most this large.
 const LARGEST_PAGE_BYTES: u64 = 64 * 1024;
 const KILL_WITHIN: Duration = Duration::from_millis(500);
@@ -46,6 +52,7 @@ const REMOVE_WITHIN: Duration = Duration::from_secs(2);
 #[derive(Debug)]
 pub(crate) struct Jar {
     groups: Groups,
+    staff: Staff,
     /// Held shared, one per group, for as long as the jar has an owner; see [`sweep`].
     locks: Vec<File>,
     /// Largest values that were read, for kernels that keep no peak.
@@ -65,15 +72,32 @@ struct Groups {
 
 impl Jar {
     /// Creates the groups, writes the limits, and reads every one of them back.
-    pub(crate) fn create(hierarchy: &Hierarchy, run_id: &str, limits: &Limits) -> io::Result<Self> {
-        let jar = Self::make(hierarchy, &run_name(run_id)?)?;
-        jar.groups.limit(limits)?;
+    pub(crate) fn create(
+        hierarchy: &Hierarchy,
+        run_id: &str,
+        limits: &Limits,
+        staff: Staff,
+    ) -> io::Result<Self> {
+        let jar = Self::make(hierarchy, &run_name(run_id)?, staff)?;
+        jar.groups.limit(limits, staff)?;
         Ok(jar)
     }
 
-    fn make(hierarchy: &Hierarchy, name: &str) -> io::Result<Self> {
+    /// Files by which a process enters the jar itself: it writes `0` to each.
+    pub(crate) fn entrances(&self) -> io::Result<Vec<File>> {
+        // The memory group last, as what is charged to it may fail.
+        let file = if self.groups.v2 { "cgroup.procs" } else { "tasks" };
+        let open = |directory: &PathBuf| {
+            let path = directory.join(file);
+            File::options().write(true).open(&path).map_err(|error| at(&path, "open", &error))
+        };
+        self.groups.made.iter().rev().map(open).collect()
+    }
+
+    fn make(hierarchy: &Hierarchy, name: &str, staff: Staff) -> io::Result<Self> {
         let mut jar = Self {
             groups: Groups::named(hierarchy, name)?,
+            staff,
             locks: Vec::new(),
             memory_read_bytes: AtomicU64::new(0),
             processes_read: AtomicU64::new(0),
@@ -169,6 +193,15 @@ impl Drop for Jar {
     }
 }
 
+impl Staff {
+    fn count(self) -> u64 {
+        match self {
+            Self::InitAndWarden => 2,
+            Self::Init => 1,
+        }
+    }
+}
+
 impl Groups {
     fn named(hierarchy: &Hierarchy, name: &str) -> io::Result<Self> {
         let (v2, delegated) = match hierarchy {
@@ -179,7 +212,7 @@ impl Groups {
         Ok(Self { v2, places: delegated.places.child(name), made: Vec::new() })
     }
 
-    fn limit(&self, limits: &Limits) -> io::Result<()> {
+    fn limit(&self, limits: &Limits, staff: Staff) -> io::Result<()> {
         let memory = &self.places.memory.directory;
         let pids = &self.places.pids.directory;
         let controller = MemController::new(memory.clone(), self.v2);
@@ -206,7 +239,7 @@ impl Groups {
             }
             confirm(memory, "memory.limit_in_bytes", limits.memory_bytes)?;
         }
-        let processes = u64::from(limits.processes) + OWN_PROCESSES;
+        let processes = u64::from(limits.processes) + staff.count();
         PidController::new(pids.clone(), self.v2)
             .set_pid_max(MaxValue::Value(processes.cast_signed()))
             .map_err(|error| foreign(&error))?;

@@ -8,7 +8,7 @@ use belljar_protocol::{Order, Report, wire};
 use nix::cmsg_space;
 use nix::sys::socket::{
     AddressFamily, ControlMessage, ControlMessageOwned, MsgFlags, Shutdown, SockFlag, SockType,
-    UnixAddr, UnixCredentials, recvmsg, sendmsg, setsockopt, shutdown, socketpair, sockopt,
+    UnixAddr, UnixCredentials, recv, recvmsg, sendmsg, setsockopt, shutdown, socketpair, sockopt,
 };
 use tokio::io::Interest;
 use tokio::net::UnixStream;
@@ -72,6 +72,30 @@ impl Channel {
             })
     }
 
+    /// Sends a small order to somebody who is always listening, without waiting.
+    pub(crate) fn send_now(&self, order: &Order) -> Result<(), Error> {
+        let bytes = wire::encode_order(order)
+            .map_err(|error| Error::Invalid(format!("the order does not fit: {error}")))?;
+        let slices = [IoSlice::new(&bytes)];
+        let flags = MsgFlags::MSG_NOSIGNAL | MsgFlags::MSG_DONTWAIT;
+        sendmsg::<UnixAddr>(self.socket.as_raw_fd(), &slices, &[], flags, None)
+            .map(drop)
+            .map_err(|errno| Error::Worker("a keeper could not be told".into(), errno.into()))
+    }
+
+    /// A report that is already there, if any: whatever the runtime has heard of it.
+    pub(crate) fn take_waiting(&mut self) -> Result<Option<Report>, Error> {
+        let Self { socket, buffer } = self;
+        let bytes = match receive(socket, buffer) {
+            Ok((bytes, _)) => bytes,
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => return Ok(None),
+            Err(error) => return Err(Error::Worker("a worker could not be heard".into(), error)),
+        };
+        let message = buffer.get(..bytes).filter(|message| !message.is_empty());
+        let message = message.ok_or_else(|| hostile("nothing more"))?;
+        wire::decode_report(message).map(Some).map_err(|error| hostile(&error.to_string()))
+    }
+
     /// The next report, or nothing when every process of the worker is gone. Cancellation safe.
     pub(crate) async fn receive(&mut self) -> Result<Option<Heard>, Error> {
         let Self { socket, buffer } = self;
@@ -92,6 +116,27 @@ impl Channel {
             _ => hostile(&error.to_string()),
         })?;
         Ok(Some(Heard { report, pid }))
+    }
+
+    /// The next message as it came, cut to what the buffer holds; empty when there is none left.
+    /// Descriptors that came with it are dropped. Cancellation safe.
+    pub(crate) async fn receive_bytes(&mut self) -> Result<&[u8], Error> {
+        let Self { socket, buffer } = self;
+        let read = || Ok(recv(socket.as_raw_fd(), buffer, MsgFlags::MSG_DONTWAIT)?);
+        let bytes = socket.async_io(Interest::READABLE, read).await;
+        let bytes = bytes.or_else(|error| match error.kind() {
+            // It ended with something unread.
+            io::ErrorKind::ConnectionReset => Ok(0),
+            _ => Err(Error::Worker("a line cannot be read".into(), error)),
+        })?;
+        Ok(buffer.get(..bytes).unwrap_or_default())
+    }
+
+    /// The same channel once more, for somebody who only sends.
+    pub(crate) fn duplicate(&self) -> io::Result<Self> {
+        let copy = self.socket.as_fd().try_clone_to_owned()?;
+        let socket = UnixStream::from_std(StdStream::from(copy))?;
+        Ok(Self { socket, buffer: Vec::new() })
     }
 
     /// Tells the warden, for good, that nobody listens any more.

@@ -21,6 +21,8 @@ use crate::{Error, Floor};
 /// collide with no account, and below the ids that systemd gives to containers (1 879 048 192 ends
 /// its range; see systemd's UIDS-GIDS).
 const ROOT_RANGE: Range<u32> = 1_900_000_000..1_900_065_536;
+/// The first of them belongs to keepers: whoever keeps a jar is nobody in one.
+const OF_KEEPERS: u32 = 1;
 /// Subordinate ids in use at once: one per run.
 const LOT_SIZE: u32 = 65_536;
 
@@ -131,7 +133,8 @@ impl Host {
         let none_left = |error| Error::Worker("no identity is free for a run".into(), error);
         match (&self.ids, authority) {
             (Ids::Range(range), _) => {
-                let identity = Identity::lend(range.clone()).map_err(none_left)?;
+                let range = range.start + OF_KEEPERS..range.end;
+                let identity = Identity::lend(range).map_err(none_left)?;
                 let id = identity.host;
                 Ok(Lent::new(authority, id, id, identity))
             }
@@ -155,11 +158,33 @@ impl Host {
         worker: &Path,
         authority: Authority,
     ) -> Result<Option<&fs::File>, Error> {
-        let (Authority::Lent, Ids::Subordinate(subordinate)) = (authority, &self.ids) else {
+        let (Authority::Lent, Ids::Subordinate(_)) = (authority, &self.ids) else {
             return Ok(None);
         };
-        let lot = self.lot.get_or_try_init(|| Lot::found(worker, *subordinate)).await?;
+        let lot = self.lot.get_or_try_init(|| Lot::found(worker, &self.ids)).await?;
         Ok(Some(&lot.namespace))
+    }
+
+    /// The user namespace that a keeper lives in; none where it has to make one of its own.
+    pub(crate) async fn lot_of_keepers(
+        &self,
+        worker: &Path,
+    ) -> Result<Option<&fs::File>, Error> {
+        if let Ids::Own { .. } = self.ids {
+            return Ok(None);
+        }
+        let lot = self.lot.get_or_try_init(|| Lot::found(worker, &self.ids)).await?;
+        Ok(Some(&lot.namespace))
+    }
+
+    /// What an id of the host is called in there.
+    pub(crate) fn in_lot(&self, lent: &Lent) -> (u32, u32) {
+        match &self.ids {
+            Ids::Range(range) => {
+                (lent.uid.saturating_sub(range.start), lent.gid.saturating_sub(range.start))
+            }
+            Ids::Subordinate(_) | Ids::Own { .. } => (lent.uid, lent.gid),
+        }
     }
 }
 
@@ -190,7 +215,7 @@ impl Ids {
 }
 
 impl Lot {
-    async fn found(program: &Path, ids: Subordinate) -> Result<Self, Error> {
+    async fn found(program: &Path, ids: &Ids) -> Result<Self, Error> {
         let mut holder = spawn::worker(program)
             .map_err(|error| Error::Worker(format!("cannot start {}", program.display()), error))?;
         holder.channel.send(&Order::FoundLot, &[]).await?;
@@ -202,10 +227,14 @@ impl Lot {
             },
             None => return Err(Error::Protocol("a worker ended while founding a lot".to_owned())),
         }
-        for (helper, own, first) in
-            [("newuidmap", getuid().as_raw(), ids.uid), ("newgidmap", getgid().as_raw(), ids.gid)]
-        {
-            map_ids(helper, holder.pid, own, first, ids.count).await?;
+        match ids {
+            Ids::Range(range) => map_range(holder.pid, range)?,
+            Ids::Subordinate(Subordinate { uid, gid, count }) => {
+                let (own_uid, own_gid) = (getuid().as_raw(), getgid().as_raw());
+                map_ids("newuidmap", holder.pid, own_uid, *uid, *count).await?;
+                map_ids("newgidmap", holder.pid, own_gid, *gid, *count).await?;
+            }
+            Ids::Own { why } => return Err(Error::Protocol(format!("no ids to lend: {why}"))),
         }
         let path = format!("/proc/{}/ns/user", holder.pid);
         let namespace = fs::File::open(path)
@@ -217,6 +246,16 @@ impl Lot {
         ended.map_err(|error| Error::Internal("cannot end the founder of a lot".into(), error))?;
         Ok(Self { namespace })
     }
+}
+
+/// What root may write itself (`user_namespaces(7)`): the whole range, from 0 on.
+fn map_range(pid: i32, range: &Range<u32>) -> Result<(), Error> {
+    let line = format!("0 {} {}", range.start, range.end - range.start);
+    for file in ["uid_map", "gid_map"] {
+        fs::write(format!("/proc/{pid}/{file}"), &line)
+            .map_err(|error| Error::Internal(format!("cannot write {file}"), error))?;
+    }
+    Ok(())
 }
 
 /// Runs one of the set-user-id helpers of shadow (newuidmap(1)): 0 becomes the caller, the ids

@@ -27,9 +27,12 @@
 mod doctor;
 mod error;
 mod judge;
+mod keeper;
 mod limits;
+mod line;
 mod outcome;
 mod plan;
+mod pool;
 mod raise;
 mod reach;
 mod receipt;
@@ -37,6 +40,7 @@ mod run;
 mod runtime;
 mod sandbox;
 mod source;
+mod warm;
 mod watch;
 
 mod barrier;
@@ -62,7 +66,8 @@ pub use receipt::{Floor, LayerReceipt, LimitReceipt, Receipt, State};
 pub use run::{Chunk, Run};
 pub use runtime::{Interpreter, Runtime, Runtimes};
 pub use sandbox::{Choice, Sandbox, SandboxBuilder};
-pub use source::{Code, Source, SourceFile};
+pub use source::{Code, Source, SourceFile, StartChoice};
+pub use warm::{Template, Warm, Warmth};
 
 /// The examples of the README compile.
 #[cfg(doctest)]

@@ -113,6 +113,24 @@ pub struct Timings {
 pub enum Start {
     /// Everything from nothing, for this run.
     Cold,
+    /// The jar stood; the program was executed in it.
+    Jar,
+    /// In the jar waited an interpreter that had been executed for this one run.
+    Primed,
+    /// The interpreter was forked from a template into a fresh jar.
+    Forked,
+}
+
+impl Start {
+    /// The word of the JSON contract.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Cold => "cold",
+            Self::Jar => "jar",
+            Self::Primed => "primed",
+            Self::Forked => "forked",
+        }
+    }
 }
 
 /// A file the payload left.

@@ -135,7 +135,7 @@ impl Capture {
     /// Reads what the pipe still holds, without waiting, and ends the stream.
     ///
     /// Whether the limit was ever reached shows in `dropped_bytes`.
-    pub(crate) fn finish(mut self) -> Output {
+    pub(crate) fn finish(&mut self) -> Output {
         // Bounded, as a writer outside of the jar could go on for ever. Asks the kernel rather
         // than the runtime, which may not have heard yet of what was written last.
         let mut left = PIPE_MAX_BYTES;
@@ -152,6 +152,7 @@ impl Capture {
         self.redacted.clear();
         self.redactor.finish(&mut self.redacted);
         self.keep();
+        self.source = Source::Closed;
         let bytes = match self.kept.receiver_count() {
             0 => self.kept.send_replace(Vec::new()),
             _ => self.kept.borrow().clone(),

@@ -5,8 +5,8 @@ use std::path::PathBuf;
 use std::time::Instant;
 
 use belljar_protocol::{
-    Authority, Ceilings, Delivery, Entry, Job, Link, Mount, Network, Order, Scratch as Space,
-    SecretMap, Syscalls,
+    Authority, Ceilings, Contents, Delivery, Entry, Files, Jar, Link, Mount, Network,
+    Scratch as Space, SecretMap, Stdin, Syscalls, Task, Waiting,
 };
 
 use crate::cgroup::Hierarchy;
@@ -27,21 +27,34 @@ pub(crate) struct Plan {
     pub(crate) runtime: String,
     pub(crate) accepted: Instant,
     pub(crate) host: &'static Host,
-    pub(crate) worker: PathBuf,
     pub(crate) limits: Limits,
     pub(crate) floor: Floor,
-    pub(crate) lent: Lent,
-    pub(crate) order: Order,
-    /// The bytes of the job's files.
-    pub(crate) contents: File,
-    pub(crate) stdin: File,
     pub(crate) redactor: Redactor,
     pub(crate) collect: Vec<Pattern>,
     /// Paths below /work that the caller filled.
     pub(crate) placed: Vec<String>,
+}
+
+/// What is done in the jar of a run, and the descriptors that travel with it.
+pub(crate) struct Errand {
+    pub(crate) task: Task,
+    pub(crate) contents: Option<File>,
+    pub(crate) stdin: Option<File>,
+}
+
+/// Where a run takes place: a jar that is not built yet.
+pub(crate) struct Site {
+    pub(crate) worker: PathBuf,
+    pub(crate) lent: Lent,
+    pub(crate) jar: Jar,
+    /// The bytes of the jar's files, if they are many.
+    pub(crate) contents: Option<File>,
     /// What takes the place of a root where there are no namespaces.
     pub(crate) scratch: Option<Scratch>,
 }
+
+/// Files up to this size travel within a message, which holds four times as much.
+pub(crate) const INLINE_BYTES: usize = 64 * 1024;
 
 /// What a payload finds in /etc, whatever the host has there.
 const ETC: [(&str, &str); 4] = [
@@ -57,15 +70,104 @@ const ETC: [(&str, &str); 4] = [
 impl Plan {
     /// # Errors
     /// [`Error::Invalid`] when the source exceeds a bound or makes no sense.
-    pub(crate) fn new(settings: &Settings, source: Source, reach: &Reach) -> Result<Self, Error> {
-        check(&source)?;
-        fit(&source, &settings.limits)?;
-        let launch = settings.interpreter.launch(&source, &settings.limits)?;
-        Self::of(settings, source, launch, reach)
+    pub(crate) fn new(
+        settings: &Settings,
+        source: &Source,
+        launch: &Launch,
+    ) -> Result<Self, Error> {
+        let globs = source.collect.iter();
+        let placed = launch.files.iter().filter_map(|file| file.path.strip_prefix("/work/"));
+        Ok(Self {
+            id: ulid::Ulid::generate().to_string(),
+            runtime: settings.runtime.clone(),
+            accepted: Instant::now(),
+            host: settings.host,
+            limits: settings.limits.clone(),
+            floor: settings.floor,
+            redactor: Redactor::new(&source.secrets),
+            collect: globs.map(|glob| Pattern::parse(glob)).collect::<Result<_, _>>()?,
+            placed: placed.map(ToOwned::to_owned).collect(),
+        })
+    }
+}
+
+/// How `source` is started.
+///
+/// # Errors
+/// [`Error::Invalid`] when it exceeds a bound or makes no sense.
+pub(crate) fn launch(settings: &Settings, source: &Source) -> Result<Launch, Error> {
+    check(source)?;
+    fit(source, &settings.limits)?;
+    settings.interpreter.launch(source, &settings.limits)
+}
+
+impl Errand {
+    /// What `launch` starts, for a payload that runs as a program of its own.
+    pub(crate) fn new(
+        settings: &Settings,
+        source: &mut Source,
+        launch: &mut Launch,
+    ) -> Result<Self, Error> {
+        let work = |file: &LaunchFile| file.path.starts_with("/work/");
+        let (work, own) = std::mem::take(&mut launch.files).into_iter().partition(work);
+        launch.files = own;
+        let (files, contents) = pack(work)?;
+        let stdin = Some(&source.stdin).filter(|stdin| !stdin.is_empty());
+        let stdin = stdin.map(|stdin| in_memory("belljar-stdin", &[stdin])).transpose()?;
+        let task = Task {
+            files,
+            stdin: if stdin.is_some() { Stdin::Sent } else { Stdin::Empty },
+            program: std::mem::take(&mut launch.program),
+            argv: std::mem::take(&mut launch.argv),
+            env: std::mem::take(&mut launch.env),
+            secrets: std::mem::take(&mut source.secrets),
+            deadline_ms: u64::try_from(settings.limits.wall.as_millis()).unwrap_or(u64::MAX),
+        };
+        Ok(Self { task, contents, stdin })
     }
 
-    /// A run of nothing: its walls are raised, and it is never told to proceed.
-    pub(crate) fn probe(settings: &Settings, reach: &Reach) -> Result<Self, Error> {
+    /// The same for what waits in a jar: an interpreter that is up already takes a script alone.
+    pub(crate) fn for_waiting(
+        settings: &Settings,
+        source: &mut Source,
+        launch: &Launch,
+        waiting: Waiting,
+    ) -> Result<Self, Error> {
+        let mut errand = Self::new(settings, source, &mut launch.clone())?;
+        if waiting != Waiting::Empty {
+            errand.task.argv.clone_from(&launch.script);
+        }
+        Ok(errand)
+    }
+}
+
+impl Site {
+    /// A jar for one run.
+    ///
+    /// # Errors
+    /// [`Error::Unenforceable`] when secrets would have to be written on a disk of the host.
+    pub(crate) fn new(
+        settings: &Settings,
+        reach: &Reach,
+        run_id: &str,
+        mut launch: Launch,
+        secrets: &SecretMap,
+    ) -> Result<(Self, Launch), Error> {
+        let lent = settings.host.lend(reach.authority)?;
+        let scratch = if reach.authority.makes_namespaces() {
+            None
+        } else {
+            never_on_disk(&launch, secrets)?;
+            launch.files.splice(..0, base_files(&launch));
+            Some(Scratch::prepare(run_id, &lent, &mut launch)?)
+        };
+        let (jar, contents) = jar(settings, reach, &launch)?;
+        let worker = settings.worker.clone();
+        Ok((Self { worker, lent, jar, contents, scratch }, launch))
+    }
+
+    /// A jar that nothing will run in: its walls are raised, and that is all.
+    pub(crate) fn probe(settings: &Settings, reach: &Reach) -> Result<(Self, Errand), Error> {
         let nothing = Launch {
             program: "/".to_owned(),
             argv: Vec::new(),
@@ -75,101 +177,71 @@ impl Plan {
             files: Vec::new(),
             exec_scratch: false,
             delivery: Delivery::Descriptor,
+            script: Vec::new(),
+            has_secret_files: false,
         };
-        Self::of(settings, Source::code(String::new()), nothing, reach)
-    }
-
-    /// Removes what the run has on the host, off this thread.
-    pub(crate) async fn discard(mut self) {
-        if let Some(scratch) = self.scratch.take()
-            && let Err(error) = tokio::task::spawn_blocking(move || drop(scratch)).await
-        {
-            tracing::warn!(%error, "the directory of a run stays");
-        }
-    }
-
-    fn of(
-        settings: &Settings,
-        mut source: Source,
-        mut launch: Launch,
-        reach: &Reach,
-    ) -> Result<Self, Error> {
-        let (id, accepted) = (ulid::Ulid::generate().to_string(), Instant::now());
-        let collect =
-            source.collect.iter().map(|glob| Pattern::parse(glob)).collect::<Result<_, _>>()?;
-        let secrets = std::mem::take(&mut source.secrets);
-        let placed = launch.files.iter().filter_map(|file| file.path.strip_prefix("/work/"));
-        let placed = placed.map(ToOwned::to_owned).collect();
-        let lent = settings.host.lend(reach.authority)?;
-        let redactor = Redactor::new(&secrets);
-
-        launch.files.splice(..0, base_files(&launch));
-        launch.links.push(localtime());
-        let scratch = if reach.authority.makes_namespaces() {
-            None
-        } else {
-            never_on_disk(&launch, &secrets)?;
-            Some(Scratch::prepare(&id, &lent, &mut launch)?)
-        };
-        let parts: Vec<&[u8]> = launch.files.iter().map(|file| file.bytes.as_slice()).collect();
-        let in_memory = |name, parts: &[&[u8]]| {
-            host::sealed_file(name, parts)
-                .map_err(|error| Error::Internal("cannot make a file in memory".into(), error))
-        };
-        let contents = in_memory("belljar-files", &parts)?;
-        let stdin = in_memory("belljar-stdin", &[&source.stdin])?;
-        Ok(Self {
-            id,
-            runtime: settings.runtime.clone(),
-            accepted,
-            host: settings.host,
-            worker: settings.worker.clone(),
-            limits: settings.limits.clone(),
-            floor: settings.floor,
-            order: Order::Job(Box::new(job(settings, reach, &lent, launch, secrets))),
-            lent,
-            contents,
-            stdin,
-            redactor,
-            collect,
-            placed,
-            scratch,
-        })
+        let mut source = Source::code(String::new());
+        let id = ulid::Ulid::generate().to_string();
+        let (site, mut launch) = Self::new(settings, reach, &id, nothing, &source.secrets)?;
+        Ok((site, Errand::new(settings, &mut source, &mut launch)?))
     }
 }
 
-fn job(settings: &Settings, reach: &Reach, lent: &Lent, launch: Launch, secrets: SecretMap) -> Job {
+/// The jar in which `launch` can take place, and the bytes of its files if they are many.
+pub(crate) fn jar(
+    settings: &Settings,
+    reach: &Reach,
+    launch: &Launch,
+) -> Result<(Jar, Option<File>), Error> {
     let limits = &settings.limits;
     let counted = !matches!(settings.host.hierarchy, Hierarchy::None { .. });
     let shown = settings.read_only.iter();
     let shown = shown.map(|path| Mount { source: path.clone(), target: path.clone() });
-    let entry = |file: &LaunchFile| Entry {
-        path: file.path.clone(),
-        mode: file.mode,
-        bytes: file.bytes.len() as u64,
+    let own = launch.files.iter().filter(|file| !file.path.starts_with("/work/")).cloned();
+    let (files, contents) = if reach.authority.makes_namespaces() {
+        pack(base_files(launch).into_iter().chain(own).collect())?
+    } else {
+        // They lie on the host already.
+        pack(Vec::new())?
     };
-    Job {
-        authority: lent.authority,
-        uid: lent.uid,
-        gid: lent.gid,
-        mounts: launch.mounts.into_iter().chain(shown).collect(),
-        links: launch.links,
-        files: launch.files.iter().map(entry).collect(),
+    let jar = Jar {
+        authority: reach.authority,
+        mounts: launch.mounts.iter().cloned().chain(shown).collect(),
+        links: launch.links.iter().cloned().chain([localtime()]).collect(),
+        files,
         scratch: Space {
             bytes: limits.disk_bytes,
             inodes: limits.inodes,
             exec: launch.exec_scratch,
         },
-        program: launch.program,
-        argv: launch.argv,
-        env: launch.env,
-        secrets,
         delivery: launch.delivery,
         ceilings: ceilings(limits, counted),
         syscalls: syscalls(reach, counted, !settings.read_only.is_empty()),
         network: Network::None,
-        deadline_ms: u64::try_from(limits.wall.as_millis()).unwrap_or(u64::MAX),
+    };
+    Ok((jar, contents))
+}
+
+/// Files as they travel: in the order itself, unless they are large.
+fn pack(files: Vec<LaunchFile>) -> Result<(Files, Option<File>), Error> {
+    let bytes: usize = files.iter().map(|file| file.bytes.len()).sum();
+    let entry = |file: &LaunchFile| Entry {
+        path: file.path.clone(),
+        mode: file.mode,
+        bytes: file.bytes.len() as u64,
+    };
+    let entries = files.iter().map(entry).collect();
+    let parts: Vec<&[u8]> = files.iter().map(|file| file.bytes.as_slice()).collect();
+    if bytes <= INLINE_BYTES {
+        return Ok((Files { entries, contents: Contents::Inline(parts.concat()) }, None));
     }
+    let contents = in_memory("belljar-files", &parts)?;
+    Ok((Files { entries, contents: Contents::Sent }, Some(contents)))
+}
+
+fn in_memory(name: &str, parts: &[&[u8]]) -> Result<File, Error> {
+    host::sealed_file(name, parts)
+        .map_err(|error| Error::Internal("cannot make a file in memory".into(), error))
 }
 
 fn syscalls(reach: &Reach, counted: bool, shows_host: bool) -> Syscalls {

@@ -1,41 +1,80 @@
 //! Starting a worker in its cgroup, telling it its job, and looking at what it built.
 
 use std::io;
-use std::os::fd::AsFd;
+use std::os::fd::{AsFd, OwnedFd};
+use std::path::PathBuf;
 use std::time::Duration;
 
-use belljar_protocol::{Confinement, Order, Report, Spent};
+use belljar_protocol::{Ceilings, Confinement, Identity, Job, Order, Report, Spent};
+use nix::time::{clock_getcpuclockid, clock_gettime};
+use nix::unistd::Pid;
+use tokio::process::Child;
 use tokio::runtime::Handle;
 use tokio::time::timeout;
 
-use crate::Error;
 use crate::barrier::{self, Expected, Seen};
-use crate::cgroup::{Counters, Hierarchy, Jar};
-use crate::plan::Plan;
+use crate::cgroup::{self, Counters, Hierarchy, Staff};
+use crate::channel::Channel;
+use crate::host::{Host, Lent};
+use crate::keeper::Place;
+use crate::plan::{Errand, Site};
+use crate::scratch::Scratch;
 use crate::spawn::{self, Worker};
 use crate::tree::Tree;
+use crate::{Error, Limits};
 
 /// The longest that walls take to raise before something must be wrong.
-const PATIENCE: Duration = Duration::from_secs(10);
+pub(crate) const PATIENCE: Duration = Duration::from_secs(10);
 /// How long a worker whose socket was hung up has to leave by itself.
 const POLITE: Duration = Duration::from_millis(100);
 
-/// A worker, and what counts and kills it.
+/// A jar, and what counts and kills what is in it.
 #[derive(Debug)]
 pub(crate) struct Raised {
-    pub(crate) worker: Worker,
-    pub(crate) jar: Option<Jar>,
+    pub(crate) channel: Channel,
+    owner: Owner,
+    /// Standard output and error, until someone reads them.
+    pub(crate) streams: Option<(OwnedFd, OwnedFd)>,
+    pub(crate) group: Option<cgroup::Jar>,
     /// Why there is no outcome, if the worker failed after the payload was let go.
     pub(crate) failure: Option<Error>,
+    /// Process 1 and the payload, as the host counts.
+    init: Option<i32>,
+    payload: Option<i32>,
     tree: Option<Tree>,
     /// Used before the payload began: by the warden, init, and the walls.
     before: Duration,
+    /// Held for as long as anything of the jar may live.
+    pub(crate) lent: Lent,
+    scratch: Option<Scratch>,
+}
+
+/// Who ends the jar, and knows when it has ended.
+#[derive(Debug)]
+pub(crate) enum Owner {
+    /// A warden of its own, whose death is the death of the jar.
+    Warden(Box<Child>, i32),
+    /// A keeper of many.
+    Keeper(Place),
+}
+
+/// The order that a new worker waits for, and what goes with it.
+pub(crate) struct Orders {
+    worker: PathBuf,
+    job: Job,
+    fds: Vec<OwnedFd>,
 }
 
 /// Starts a worker, in its cgroup where there is one.
-pub(crate) async fn spawn(plan: &Plan) -> Result<Raised, Error> {
-    let (program, id, limits) = (plan.worker.clone(), plan.id.clone(), plan.limits.clone());
-    let hierarchy = &plan.host.hierarchy;
+pub(crate) async fn spawn(
+    host: &'static Host,
+    limits: &Limits,
+    id: &str,
+    site: Site,
+    errand: Errand,
+) -> Result<(Raised, Orders), Error> {
+    let (program, id, most) = (site.worker.clone(), id.to_owned(), limits.clone());
+    let hierarchy = &host.hierarchy;
     let runtime = Handle::current();
     let spawned = tokio::task::spawn_blocking(move || -> io::Result<_> {
         let start = move || {
@@ -45,71 +84,134 @@ pub(crate) async fn spawn(plan: &Plan) -> Result<Raised, Error> {
         if let Hierarchy::None { .. } = hierarchy {
             return Ok((start()?, None));
         }
-        let jar = Jar::create(hierarchy, &id, &limits)?;
+        let jar = cgroup::Jar::create(hierarchy, &id, &most, Staff::InitAndWarden)?;
         Ok((jar.spawn(start, |worker| Some(worker.pid))?, Some(jar)))
     });
-    let (worker, jar) = spawned
+    let (worker, group) = spawned
         .await
         .map_err(io::Error::other)
         .flatten()
         .map_err(|error| Error::Worker("a worker could not be started".to_owned(), error))?;
-    Ok(Raised { worker, jar, failure: None, tree: None, before: Duration::ZERO })
+    let Worker { child, pid, channel, streams } = worker;
+    let owner = Owner::Warden(Box::new(child), pid);
+    let identity = Identity { uid: site.lent.uid, gid: site.lent.gid };
+    let fds = site.contents.into_iter().chain(errand.contents).chain(errand.stdin);
+    let orders = Orders {
+        worker: site.worker,
+        job: Job { identity, jar: site.jar, task: errand.task },
+        fds: fds.map(OwnedFd::from).collect(),
+    };
+    let raised = Raised::new(channel, owner, streams, group, site.lent, site.scratch);
+    Ok((raised, orders))
 }
 
 /// Tells a worker its job, waits until it is confined, and looks whether it is.
 pub(crate) async fn confine(
-    plan: &Plan,
+    host: &'static Host,
+    limits: &Limits,
     raised: &mut Raised,
+    orders: Orders,
 ) -> Result<(Confinement, Seen), Error> {
-    let lot = plan.host.lot(&plan.worker, plan.lent.authority).await?;
-    let mut fds = vec![plan.contents.as_fd(), plan.stdin.as_fd()];
-    fds.extend(lot.map(AsFd::as_fd).or(plan.scratch.as_ref().map(AsFd::as_fd)));
-    raised.worker.channel.send(&plan.order, &fds).await?;
-    let heard = timeout(PATIENCE, raised.worker.channel.receive()).await.map_err(|_| {
-        Error::Worker("a worker did not get ready".to_owned(), io::ErrorKind::TimedOut.into())
-    })??;
-    let heard = heard.ok_or_else(|| {
-        Error::Worker(
-            "a worker died before it was ready".to_owned(),
-            io::ErrorKind::BrokenPipe.into(),
-        )
-    })?;
-    let confinement = match heard.report {
-        Report::Confined(confinement) => confinement,
-        Report::Refused(refusal) => return Err(Error::refused(&refusal)),
-        Report::Tally(_) | Report::Ended(..) => {
-            let what = "a worker was killed before it was ready; is its memory limit too small?";
-            return Err(Error::Worker(what.to_owned(), io::ErrorKind::OutOfMemory.into()));
-        }
-        Report::Denied(_) | Report::LotFounded => {
-            return Err(Error::Protocol("a worker spoke before it was ready".to_owned()));
-        }
-    };
-    let Order::Job(job) = &plan.order else {
-        return Err(Error::Protocol("a plan without a job".to_owned()));
-    };
-    if confinement.landlock_abi == 0 {
-        return Err(Error::Protocol("a worker claims to be confined without Landlock".to_owned()));
-    }
-    let expected = Expected {
-        authority: job.authority,
-        host_uid: plan.lent.host_uid,
-        scratch: plan.scratch.as_ref(),
-        ceilings: &job.ceilings,
-        jar: raised.jar.as_ref(),
-    };
-    let seen = barrier::check(heard.pid, &expected).map_err(|refusal| Error::refused(&refusal))?;
-    if raised.jar.is_none() {
-        raised.tree = Some(Tree::new(seen.init, plan.limits.memory_bytes));
-    }
-    raised.before = raised.counters().cpu;
-    Ok((confinement, seen))
+    let Orders { worker, job, fds } = orders;
+    let ceilings = job.jar.ceilings;
+    let lot = host.lot(&worker, raised.lent.authority).await?;
+    let mut fds: Vec<_> = fds.iter().map(AsFd::as_fd).collect();
+    fds.extend(lot.map(AsFd::as_fd).or(raised.scratch.as_ref().map(AsFd::as_fd)));
+    raised.channel.send(&Order::Job(Box::new(job)), &fds).await?;
+    raised.await_confined(&ceilings, limits).await
 }
 
 impl Raised {
+    pub(crate) fn new(
+        channel: Channel,
+        owner: Owner,
+        streams: Option<(OwnedFd, OwnedFd)>,
+        group: Option<cgroup::Jar>,
+        lent: Lent,
+        scratch: Option<Scratch>,
+    ) -> Self {
+        let (init, payload, tree) = (None, None, None);
+        let (failure, before) = (None, Duration::ZERO);
+        Self {
+            channel,
+            owner,
+            streams,
+            group,
+            failure,
+            init,
+            payload,
+            tree,
+            before,
+            lent,
+            scratch,
+        }
+    }
+
+    /// Waits until the payload is confined, and looks whether it is.
+    pub(crate) async fn await_confined(
+        &mut self,
+        ceilings: &Ceilings,
+        limits: &Limits,
+    ) -> Result<(Confinement, Seen), Error> {
+        let (confinement, payload) = timeout(PATIENCE, self.hear_confined())
+            .await
+            .map_err(|_| failed("a worker did not get ready", io::ErrorKind::TimedOut))??;
+        if confinement.landlock_abi == 0 {
+            let what = "a worker claims to be confined without Landlock";
+            return Err(Error::Protocol(what.to_owned()));
+        }
+        let expected = Expected {
+            authority: self.lent.authority,
+            host_uid: self.lent.host_uid,
+            scratch: self.scratch.as_ref(),
+            ceilings,
+            jar: self.group.as_ref(),
+        };
+        let seen = barrier::check(payload, &expected).map_err(|it| Error::refused(&it))?;
+        self.payload = Some(payload);
+        if self.group.is_none() {
+            let mut tree = Tree::new(self.init.unwrap_or(seen.parent), limits.memory_bytes);
+            if self.init.is_some_and(|init| init != seen.parent) {
+                tree.adopt(payload);
+            }
+            self.tree = Some(tree);
+        }
+        self.start_counting();
+        Ok((confinement, seen))
+    }
+
+    async fn hear_confined(&mut self) -> Result<(Confinement, i32), Error> {
+        loop {
+            let heard = self.channel.receive().await?;
+            let heard = heard.ok_or_else(|| {
+                failed("a worker died before it was ready", io::ErrorKind::BrokenPipe)
+            })?;
+            match heard.report {
+                Report::InitReady => self.init = Some(heard.pid),
+                Report::Confined(confinement) => return Ok((confinement, heard.pid)),
+                Report::Refused(refusal) => return Err(Error::refused(&refusal)),
+                Report::Tally(_) | Report::Ended(..) => {
+                    let what =
+                        "a worker was killed before it was ready; is its memory limit too small?";
+                    return Err(failed(what, io::ErrorKind::OutOfMemory));
+                }
+                _ => {
+                    let what = "a worker spoke before it was ready";
+                    return Err(Error::Protocol(what.to_owned()));
+                }
+            }
+        }
+    }
+
+    /// Counts from here on: what was used so far is not the payload's.
+    pub(crate) fn start_counting(&mut self) {
+        self.before = Duration::ZERO;
+        self.before = self.counters().cpu;
+    }
+
     /// What the payload used so far.
     pub(crate) fn counters(&mut self) -> Counters {
-        let mut counters = match (&self.jar, &mut self.tree) {
+        let mut counters = match (&self.group, &mut self.tree) {
             (Some(jar), _) => jar.counters().unwrap_or_else(|error| {
                 tracing::warn!(%error, "the counters of a jar cannot be read");
                 Counters::default()
@@ -121,10 +223,23 @@ impl Raised {
         counters
     }
 
+    /// The same while the payload still runs: the kernel is made to bring its books up to date,
+    /// as otherwise what a process used since the last tick is in none of them.
+    pub(crate) fn counters_of_the_living(&mut self) -> Counters {
+        // The answer is of no interest: asking is what counts.
+        if let Some(payload) = self.payload
+            && let Ok(clock) = clock_getcpuclockid(Pid::from_raw(payload))
+            && let Err(errno) = clock_gettime(clock)
+        {
+            tracing::debug!(%errno, "the payload is gone already");
+        }
+        self.counters()
+    }
+
     /// The same when everything is dead; without a cgroup, what init learnt by reaping counts.
     pub(crate) fn final_counters(&mut self, spent: Option<Spent>) -> Counters {
         let mut counters = self.counters();
-        if let (None, Some(spent)) = (&self.jar, spent) {
+        if let (None, Some(spent)) = (&self.group, spent) {
             counters.cpu = counters.cpu.max(Duration::from_micros(spent.cpu_micros));
             counters.memory_peak_bytes =
                 counters.memory_peak_bytes.max(spent.largest_resident_bytes);
@@ -137,9 +252,17 @@ impl Raised {
         self.tree.as_ref().and_then(Tree::note)
     }
 
+    /// The keeper that this jar belongs to, and its place there.
+    pub(crate) fn place(&self) -> Option<&Place> {
+        match &self.owner {
+            Owner::Keeper(place) => Some(place),
+            Owner::Warden(..) => None,
+        }
+    }
+
     /// Kills everything of the run but, without a cgroup, the warden.
     pub(crate) fn kill_group(&self) {
-        if let Some(jar) = &self.jar
+        if let Some(jar) = &self.group
             && let Err(error) = jar.kill()
         {
             tracing::warn!(%error, "a cgroup could not be killed");
@@ -149,33 +272,71 @@ impl Raised {
         }
     }
 
-    /// Waits for the warden, whose death is the death of the jar; kills it if it takes too long.
+    /// Tells whoever owns the jar, for good, that nobody listens any more.
+    pub(crate) fn hang_up(&self) {
+        self.channel.hang_up();
+        if let Owner::Keeper(place) = &self.owner {
+            place.finish();
+        }
+    }
+
+    /// Waits for the death of the jar; kills its warden if that takes too long.
     pub(crate) async fn bury(&mut self, patience: Duration) {
-        if timeout(patience, self.worker.child.wait()).await.is_err() {
-            tracing::warn!(pid = self.worker.pid, "a warden had to be killed");
-            if let Err(error) = self.worker.child.kill().await {
-                tracing::warn!(%error, "and could not be");
+        match &mut self.owner {
+            Owner::Warden(child, pid) => {
+                if timeout(patience, child.wait()).await.is_err() {
+                    tracing::warn!(pid, "a warden had to be killed");
+                    if let Err(error) = child.kill().await {
+                        tracing::warn!(%error, "and could not be");
+                    }
+                }
+            }
+            Owner::Keeper(place) => {
+                place.finish();
+                let closed = async { while let Ok(Some(_)) = self.channel.receive().await {} };
+                if timeout(patience, closed).await.is_err() {
+                    tracing::warn!("a jar takes long to die");
+                }
             }
         }
-        if self.jar.as_ref().is_some_and(|jar| !jar.is_empty()) {
+        if self.group.as_ref().is_some_and(|jar| !jar.is_empty()) {
             self.kill_group();
         }
     }
 
-    /// Removes the cgroup of a dead jar.
-    pub(crate) async fn remove_group(&mut self) {
-        let Some(jar) = self.jar.take() else { return };
-        let removed = tokio::task::spawn_blocking(move || jar.remove()).await;
-        if let Err(error) = removed.map_err(io::Error::other).flatten() {
+    /// Removes the cgroup of a dead jar, and what the run had on the host.
+    pub(crate) async fn remove(&mut self) {
+        let (group, scratch) = (self.group.take(), self.scratch.take());
+        if group.is_none() && scratch.is_none() {
+            return;
+        }
+        let removed = tokio::task::spawn_blocking(move || {
+            drop(scratch);
+            group.map_or(Ok(()), cgroup::Jar::remove)
+        });
+        if let Err(error) = removed.await.map_err(io::Error::other).flatten() {
             tracing::warn!(%error, "a cgroup could not be removed");
         }
     }
 
-    /// Ends a worker that never became a payload.
+    /// The same without waiting for it. Outside of a runtime, the keeper and the next sweep do
+    /// what is left to do.
+    pub(crate) fn tear_down_behind(self) {
+        match Handle::try_current() {
+            Ok(runtime) => drop(runtime.spawn(self.tear_down())),
+            Err(_) => self.hang_up(),
+        }
+    }
+
+    /// Ends the jar, whatever became of it.
     pub(crate) async fn tear_down(mut self) {
-        self.worker.channel.hang_up();
+        self.hang_up();
         self.kill_group();
         self.bury(POLITE).await;
-        self.remove_group().await;
+        self.remove().await;
     }
+}
+
+fn failed(what: &str, kind: io::ErrorKind) -> Error {
+    Error::Worker(what.to_owned(), kind.into())
 }

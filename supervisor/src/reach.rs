@@ -5,7 +5,7 @@ use belljar_protocol::Authority;
 use nix::libc;
 
 use crate::host::Host;
-use crate::plan::Plan;
+use crate::plan::Site;
 use crate::sandbox::Settings;
 use crate::{Error, Floor, raise, scratch};
 
@@ -71,11 +71,11 @@ async fn descend(settings: &Settings) -> Result<Reach, Error> {
 
 /// Raises every wall around nothing, and looks at them from outside; the Landlock ABI.
 async fn probe(settings: &Settings, reach: &Reach) -> Result<u32, Error> {
-    let plan = Plan::probe(settings, reach)?;
-    let mut raised = raise::spawn(&plan).await?;
-    let confined = raise::confine(&plan, &mut raised).await;
+    let (site, errand) = Site::probe(settings, reach)?;
+    let (host, limits, id) = (settings.host, &settings.limits, ulid::Ulid::generate().to_string());
+    let (mut raised, orders) = raise::spawn(host, limits, &id, site, errand).await?;
+    let confined = raise::confine(host, limits, &mut raised, orders).await;
     raised.tear_down().await;
-    plan.discard().await;
     Ok(confined?.0.landlock_abi)
 }
 

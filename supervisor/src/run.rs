@@ -4,8 +4,8 @@ use tokio::sync::oneshot;
 use tokio::task::JoinHandle;
 
 use crate::output::Live;
-use crate::plan::Plan;
-use crate::watch::live;
+use crate::plan::{Errand, Plan};
+use crate::watch::{Way, live};
 use crate::{Error, Outcome};
 
 /// A running payload. Dropping it kills the payload and everything it started.
@@ -30,11 +30,11 @@ pub enum Chunk {
 
 impl Run {
     /// Starts `plan`, and returns once its payload runs behind walls that were looked at.
-    pub(crate) async fn start(plan: Plan) -> Result<Self, Error> {
+    pub(crate) async fn start(plan: Plan, errand: Errand, way: Way) -> Result<Self, Error> {
         let id = plan.id.clone();
         let (cancel, cancelled) = oneshot::channel();
         let (confined, ready) = oneshot::channel();
-        let task = tokio::spawn(live(plan, cancelled, confined));
+        let task = tokio::spawn(live(plan, errand, way, cancelled, confined));
         match ready.await {
             Ok((stdout, stderr)) => Ok(Self {
                 id,

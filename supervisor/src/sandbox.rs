@@ -3,11 +3,17 @@
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use tokio::sync::oneshot;
+
 use crate::host::Host;
-use crate::plan::Plan;
+use crate::keeper::Ready;
+use crate::plan::{self, Errand, Plan, Site};
+use crate::pool::Pool;
 use crate::reach::Reach;
-use crate::runtime::Interpreter;
-use crate::{Error, Floor, Limits, Outcome, Run, Runtime, Runtimes, Source, spawn};
+use crate::runtime::{Interpreter, Launch};
+use crate::warm::{Warm, Warmth};
+use crate::watch::{self, Way};
+use crate::{Error, Floor, Limits, Outcome, Run, Runtime, Runtimes, Source, StartChoice, spawn};
 
 /// A runtime and the limits of what it runs. Cheap to clone.
 ///
@@ -19,7 +25,11 @@ use crate::{Error, Floor, Limits, Outcome, Run, Runtime, Runtimes, Source, spawn
 /// # Ok(()) }
 /// ```
 #[derive(Clone, Debug)]
-pub struct Sandbox(Arc<Settings>);
+pub struct Sandbox {
+    settings: Arc<Settings>,
+    /// Jars that wait, if any are to.
+    pool: Option<Pool>,
+}
 
 #[derive(Clone, Debug)]
 pub(crate) struct Settings {
@@ -31,6 +41,7 @@ pub(crate) struct Settings {
     pub(crate) floor: Floor,
     pub(crate) read_only: Vec<String>,
     pub(crate) host: &'static Host,
+    pub(crate) warm: Option<Warm>,
 }
 
 /// What a [`Sandbox`] is made from.
@@ -44,6 +55,7 @@ pub struct SandboxBuilder {
     ceiling: Limits,
     floor: Floor,
     read_only: Vec<PathBuf>,
+    warm: Option<Warm>,
 }
 
 /// A runtime, or the name of a built-in one.
@@ -66,6 +78,7 @@ impl Sandbox {
             ceiling: Limits::ceiling(),
             floor: Floor::STRICT,
             read_only: Vec::new(),
+            warm: None,
         }
     }
 
@@ -75,7 +88,15 @@ impl Sandbox {
     /// A request that makes no sense, a layer that cannot be enforced, or our own failure. What the
     /// payload does is never an error.
     pub async fn run(&self, source: impl Into<Source>) -> Result<Outcome, Error> {
-        self.start(source).await?.wait().await
+        let mut source = source.into();
+        let launch = plan::launch(&self.settings, &source)?;
+        if let Some((ready, plan, errand)) = self.take(&mut source, &launch).await? {
+            // In this very task: every hop to another thread would cost as much as the hand-over.
+            let (_cancel, cancelled) = oneshot::channel();
+            let (confined, _nobody) = oneshot::channel();
+            return watch::live(plan, errand, Way::Warm(ready), cancelled, confined).await;
+        }
+        self.start_cold(source, launch).await?.wait().await
     }
 
     /// Starts a source, and returns once it runs behind walls that were looked at. Dropping this
@@ -84,8 +105,62 @@ impl Sandbox {
     /// # Errors
     /// As for [`Sandbox::run`].
     pub async fn start(&self, source: impl Into<Source>) -> Result<Run, Error> {
-        let reach = Reach::find(&self.0).await?;
-        Run::start(Plan::new(&self.0, source.into(), &reach)?).await
+        let mut source = source.into();
+        let launch = plan::launch(&self.settings, &source)?;
+        if let Some((ready, plan, errand)) = self.take(&mut source, &launch).await? {
+            return Run::start(plan, errand, Way::Warm(ready)).await;
+        }
+        self.start_cold(source, launch).await
+    }
+
+    async fn start_cold(&self, mut source: Source, launch: Launch) -> Result<Run, Error> {
+        let settings = &self.settings;
+        let reach = Reach::find(settings).await?;
+        let plan = Plan::new(settings, &source, &launch)?;
+        let (site, mut launch) = Site::new(settings, &reach, &plan.id, launch, &source.secrets)?;
+        let errand = Errand::new(settings, &mut source, &mut launch)?;
+        Run::start(plan, errand, Way::Cold(Box::new(site))).await
+    }
+
+    /// A jar that waits for something like this, and what is to be done in it.
+    async fn take(
+        &self,
+        source: &mut Source,
+        launch: &Launch,
+    ) -> Result<Option<(Box<Ready>, Plan, Errand)>, Error> {
+        let Some(pool) = &self.pool else { return Ok(None) };
+        if source.start == StartChoice::Cold {
+            return Ok(None);
+        }
+        let plan = Plan::new(&self.settings, source, launch)?;
+        let Some(ready) = pool.take(source, launch).await else { return Ok(None) };
+        let errand = Errand::for_waiting(&self.settings, source, launch, ready.waiting)?;
+        Ok(Some((Box::new(ready), plan, errand)))
+    }
+
+    /// Starts what keeps this sandbox warm, and returns when as much waits as is to wait at least,
+    /// or cannot. Without it the first run does, and nobody waits for it.
+    ///
+    /// # Errors
+    /// [`Error::Invalid`] when the sandbox was not built with [`SandboxBuilder::warm`].
+    pub async fn warm_up(&self) -> Result<Warmth, Error> {
+        match &self.pool {
+            Some(pool) => Ok(pool.warm_up().await),
+            None => Err(Error::Invalid("this sandbox keeps nothing warm".to_owned())),
+        }
+    }
+
+    /// What waits, and why there is not more.
+    pub fn warmth(&self) -> Option<Warmth> {
+        self.pool.as_ref().map(Pool::warmth)
+    }
+
+    /// Ends what waits, and returns when it and everything that runs left behind is gone. Runs
+    /// that go on are not touched.
+    pub async fn close(&self) {
+        if let Some(pool) = &self.pool {
+            pool.close().await;
+        }
     }
 
     /// The same sandbox with other limits.
@@ -93,18 +168,26 @@ impl Sandbox {
     /// # Errors
     /// [`Error::Invalid`] when one of them is zero or above the ceiling.
     pub fn with_limits(&self, limits: Limits) -> Result<Self, Error> {
-        limits.check(&self.0.ceiling)?;
-        Ok(Self(Arc::new(Settings { limits, ..Settings::clone(&self.0) })))
+        limits.check(&self.settings.ceiling)?;
+        Ok(Self::new(Settings { limits, ..Settings::clone(&self.settings) }))
+    }
+
+    fn new(settings: Settings) -> Self {
+        let settings = Arc::new(settings);
+        // Nothing is kept where there are no namespaces: it would have to be built anyway.
+        let warm = settings.warm.clone();
+        let pool = warm.map(|warm| Pool::new(Arc::clone(&settings), warm));
+        Self { settings, pool }
     }
 
     /// The runtime's name.
     pub fn runtime(&self) -> &str {
-        &self.0.runtime
+        &self.settings.runtime
     }
 
     /// The interpreter that was found.
     pub fn interpreter(&self) -> &Interpreter {
-        &self.0.interpreter
+        &self.settings.interpreter
     }
 }
 
@@ -147,6 +230,12 @@ impl SandboxBuilder {
         self
     }
 
+    /// Keeps jars, and what runs in them, ready ahead of time.
+    pub fn warm(mut self, warm: Warm) -> Self {
+        self.warm = Some(warm);
+        self
+    }
+
     /// Finds the interpreter and looks at the host; blocks the first time, and starts nothing but
     /// the interpreter, to ask it about itself.
     ///
@@ -165,7 +254,7 @@ impl SandboxBuilder {
         if host.level(host.strongest()) < self.floor {
             return Err(host.below(self.floor));
         }
-        Ok(Sandbox(Arc::new(Settings {
+        Ok(Sandbox::new(Settings {
             runtime: runtime.name().to_owned(),
             interpreter: runtime.resolve(self.program.as_deref())?,
             worker,
@@ -174,7 +263,8 @@ impl SandboxBuilder {
             floor: self.floor,
             read_only: self.read_only.iter().map(|path| shown(path)).collect::<Result<_, _>>()?,
             host,
-        })))
+            warm: self.warm,
+        }))
     }
 }
 

@@ -28,6 +28,21 @@ pub struct Source {
     pub files: Vec<SourceFile>,
     /// Globs, relative to `/work`, of the files to collect afterwards.
     pub collect: Vec<String>,
+    /// How it may be started.
+    pub start: StartChoice,
+}
+
+/// How a run may be started.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum StartChoice {
+    /// The fastest way there is.
+    #[default]
+    Any,
+    /// By an interpreter of its own, with an address layout and a hash seed that no other run
+    /// has: never forked from a template.
+    Fresh,
+    /// Everything from nothing, for this run.
+    Cold,
 }
 
 /// The code of a run.
@@ -106,6 +121,13 @@ impl Source {
         self
     }
 
+    /// Chooses how it may be started; [`StartChoice::Any`] otherwise.
+    #[must_use]
+    pub fn start(mut self, start: StartChoice) -> Self {
+        self.start = start;
+        self
+    }
+
     /// Adds a secret.
     ///
     /// # Errors
@@ -126,6 +148,7 @@ impl Source {
             secrets: SecretMap::new(),
             files: Vec::new(),
             collect: Vec::new(),
+            start: StartChoice::Any,
         }
     }
 }

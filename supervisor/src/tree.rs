@@ -23,6 +23,8 @@ const KILL_WITHIN: Duration = Duration::from_millis(500);
 #[derive(Debug)]
 pub(crate) struct Tree {
     init: i32,
+    /// The payload, if it was forked into the jar from elsewhere.
+    adopted: Option<i32>,
     /// Tells init from a later process of the same number.
     born: Option<u64>,
     memory_limit_bytes: u64,
@@ -51,6 +53,7 @@ impl Tree {
     pub(crate) fn new(init: i32, memory_limit_bytes: u64) -> Self {
         Self {
             init,
+            adopted: None,
             born: born(init),
             memory_limit_bytes,
             page_bytes: processes::page_bytes(),
@@ -61,6 +64,11 @@ impl Tree {
             is_share_hidden: false,
             has_own_namespaces: processes::is_first_of_namespace(init),
         }
+    }
+
+    /// Counts a payload that is no descendant of init, and its own.
+    pub(crate) fn adopt(&mut self, payload: i32) {
+        self.adopted = Some(payload);
     }
 
     /// What the tree used so far. Processes exclude init; nothing is counted of a dead tree but
@@ -127,6 +135,9 @@ impl Tree {
             return Vec::new();
         }
         let mut members = self.walk.below(self.init);
+        if let Some(payload) = self.adopted {
+            members.extend(self.walk.below(payload));
+        }
         // A child given to a new parent during the walk may be missed by it.
         let seen: HashMap<i32, u64> = members.iter().map(|stat| (stat.pid, stat.born)).collect();
         for (pid, born) in self.ledger.living.keys() {

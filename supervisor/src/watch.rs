@@ -5,7 +5,7 @@ use std::os::fd::AsFd;
 use std::sync::LazyLock;
 use std::time::{Duration, Instant};
 
-use belljar_protocol::{Confinement, Ending, Order, Report, Spent, Tally};
+use belljar_protocol::{Confinement, Ending, Order, Report, Spent, Tally, Waiting};
 use tokio::sync::oneshot;
 use tokio::time::{sleep_until, timeout};
 
@@ -13,8 +13,10 @@ use crate::artifacts;
 use crate::barrier::Seen;
 use crate::cgroup::Counters;
 use crate::judge::{self, Evidence, Intent};
+use crate::keeper::Ready;
+use crate::line::Line;
 use crate::output::{Capture, CaptureEvent, Live};
-use crate::plan::Plan;
+use crate::plan::{Errand, Plan, Site};
 use crate::raise::{self, Raised};
 use crate::receipt::{Receipt, Standing};
 use crate::{Denied, Error, OnOutputLimit, Outcome, Start, Timings, Usage, denial};
@@ -30,8 +32,18 @@ const FASTEST_TICK: Duration = Duration::from_millis(5);
 /// One part in so many of the time may be spent looking.
 const LOOKING_PART: u32 = 10;
 
+/// Where a run takes place.
+pub(crate) enum Way {
+    /// In a jar that is built for it.
+    Cold(Box<Site>),
+    /// In one that waits.
+    Warm(Box<Ready>),
+}
+
 /// Why a wait ended.
 enum Event {
+    /// The payload says that it is done, with this exit code; or it will not say so.
+    Done(Option<u8>),
     Heard(Report),
     Broken(Error),
     JarIsDead,
@@ -45,6 +57,10 @@ enum Event {
 /// What is gathered while a payload runs.
 struct Watch {
     raised: Raised,
+    /// On which a payload that was primed says that it is done.
+    line: Option<Line>,
+    done: Option<u8>,
+    start: Start,
     stdout: Capture,
     stderr: Capture,
     denials: Vec<Denied>,
@@ -56,15 +72,32 @@ struct Watch {
     started: Instant,
 }
 
+/// A run from its start to its outcome. `confined` hears when the payload begins.
 #[tracing::instrument(name = "run", skip_all, fields(id = %plan.id, runtime = %plan.runtime))]
 pub(crate) async fn live(
     plan: Plan,
+    errand: Errand,
+    way: Way,
+    cancelled: oneshot::Receiver<()>,
+    confined: oneshot::Sender<(Live, Live)>,
+) -> Result<Outcome, Error> {
+    match way {
+        Way::Cold(site) => cold(plan, errand, *site, cancelled, confined).await,
+        Way::Warm(ready) => warm(plan, errand, *ready, cancelled, confined).await,
+    }
+}
+
+async fn cold(
+    plan: Plan,
+    errand: Errand,
+    site: Site,
     mut cancelled: oneshot::Receiver<()>,
     confined: oneshot::Sender<(Live, Live)>,
 ) -> Result<Outcome, Error> {
-    let mut raised = raise::spawn(&plan).await?;
+    let (host, limits) = (plan.host, &plan.limits);
+    let (mut raised, orders) = raise::spawn(host, limits, &plan.id, site, errand).await?;
     let (confinement, seen) = tokio::select! {
-        confined = raise::confine(&plan, &mut raised) => match confined {
+        confined = raise::confine(host, limits, &mut raised, orders) => match confined {
             Ok(confined) => confined,
             Err(error) => {
                 raised.tear_down().await;
@@ -76,11 +109,11 @@ pub(crate) async fn live(
             return Err(Error::Invalid("the run was dropped before it had started".to_owned()));
         }
     };
-    let mut watch = Watch::begin(&plan, raised)?;
+    let mut watch = Watch::begin(&plan, raised, None, Start::Cold)?;
     // Nobody may be interested in live output.
     drop(confined.send((watch.stdout.live(), watch.stderr.live())));
     let jar_time = plan.accepted.elapsed();
-    if let Err(error) = watch.raised.worker.channel.send(&Order::Proceed, &[]).await {
+    if let Err(error) = watch.raised.channel.send(&Order::Proceed, &[]).await {
         watch.raised.tear_down().await;
         return Err(error);
     }
@@ -90,21 +123,86 @@ pub(crate) async fn live(
     let intent = watch.until_over(&plan, &mut cancelled).await;
     let wall = watch.started.elapsed();
     watch.empty_the_jar(intent.is_some()).await;
-    let outcome = watch.finish(&plan, intent, wall, jar_time, &confinement, &seen).await;
+    let outcome = watch.outcome(&plan, intent, wall, jar_time, &confinement, &seen);
+    watch.raised.remove().await;
     // Nobody waits for this one, and nothing can be done in what it holds.
     drop(tokio::task::spawn_blocking(move || drop(seen)));
-    plan.discard().await;
     outcome
 }
 
+async fn warm(
+    plan: Plan,
+    errand: Errand,
+    ready: Ready,
+    mut cancelled: oneshot::Receiver<()>,
+    confined: oneshot::Sender<(Live, Live)>,
+) -> Result<Outcome, Error> {
+    let Ready { raised, confinement, seen, line, waiting, .. } = ready;
+    let start = match waiting {
+        Waiting::Empty => Start::Jar,
+        Waiting::Primed => Start::Primed,
+        Waiting::Forked => Start::Forked,
+    };
+    let jar_time = plan.accepted.elapsed();
+    let mut watch = Leash(Some(Watch::begin(&plan, raised, Some(line), start)?));
+    let outcome = watch.run(&plan, errand, &mut cancelled, confined, jar_time, &confinement, &seen);
+    let outcome = outcome.await;
+    // The answer does not wait for the death of the jar.
+    drop(watch);
+    drop(tokio::task::spawn_blocking(move || drop(seen)));
+    outcome
+}
+
+/// A jar whose end is seen to, in the background, when this is dropped.
+struct Leash(Option<Watch>);
+
+impl Drop for Leash {
+    fn drop(&mut self) {
+        if let Some(watch) = self.0.take() {
+            watch.raised.tear_down_behind();
+        }
+    }
+}
+
+impl Leash {
+    async fn run(
+        &mut self,
+        plan: &Plan,
+        errand: Errand,
+        cancelled: &mut oneshot::Receiver<()>,
+        confined: oneshot::Sender<(Live, Live)>,
+        jar_time: Duration,
+        confinement: &Confinement,
+        seen: &Seen,
+    ) -> Result<Outcome, Error> {
+        let Some(watch) = &mut self.0 else {
+            return Err(Error::Protocol("a run was started twice".to_owned()));
+        };
+        drop(confined.send((watch.stdout.live(), watch.stderr.live())));
+        watch.started = Instant::now();
+        watch.hand_over(errand).await?;
+        let intent = watch.until_over(plan, cancelled).await;
+        let wall = watch.started.elapsed();
+        watch.hear_what_waits();
+        if !watch.can_be_answered(plan, intent.as_ref()) {
+            watch.empty_the_jar(intent.is_some()).await;
+        }
+        watch.outcome(plan, intent, wall, jar_time, confinement, seen)
+    }
+}
+
 impl Watch {
-    fn begin(plan: &Plan, mut raised: Raised) -> Result<Self, Error> {
+    fn begin(
+        plan: &Plan,
+        mut raised: Raised,
+        line: Option<Line>,
+        start: Start,
+    ) -> Result<Self, Error> {
         let capture = |pipe, limit| {
             Capture::new(pipe, limit, plan.redactor.fresh())
                 .map_err(|error| Error::Internal("cannot capture output".to_owned(), error))
         };
         let (stdout, stderr) = raised
-            .worker
             .streams
             .take()
             .ok_or_else(|| Error::Protocol("the output of a worker was taken".to_owned()))?;
@@ -112,6 +210,9 @@ impl Watch {
             stdout: capture(stdout, plan.limits.stdout_bytes)?,
             stderr: capture(stderr, plan.limits.stderr_bytes)?,
             raised,
+            line,
+            done: None,
+            start,
             denials: Vec::new(),
             fatal_denial: false,
             tally: Tally::default(),
@@ -120,6 +221,44 @@ impl Watch {
             look_cost: Duration::ZERO,
             started: Instant::now(),
         })
+    }
+
+    /// Tells what waits in the jar what to do.
+    async fn hand_over(&mut self, errand: Errand) -> Result<(), Error> {
+        let Errand { task, contents, stdin } = errand;
+        let deadline_ms = task.deadline_ms;
+        let order = Order::Run(Box::new(task));
+        let fds: Vec<_> = contents.iter().chain(&stdin).map(AsFd::as_fd).collect();
+        if let Some(line) = &self.line {
+            line.send(&order, &fds).await?;
+        }
+        if let Some(place) = self.raised.place() {
+            place.began(deadline_ms);
+        }
+        if self.start == Start::Jar {
+            // A program that is executed does not have it, and ends by itself.
+            self.line = None;
+        }
+        Ok(())
+    }
+
+    /// What was reported before the payload said that it is done.
+    fn hear_what_waits(&mut self) {
+        if self.done.is_some() {
+            while let Ok(Some(report)) = self.raised.channel.take_waiting() {
+                self.hear(report);
+            }
+        }
+    }
+
+    /// Whether everything is known that the outcome tells while the jar may still be dying: not
+    /// how often something was refused, and not what files it leaves.
+    fn can_be_answered(&self, plan: &Plan, intent: Option<&Intent>) -> bool {
+        intent.is_none()
+            && self.denials.is_empty()
+            && self.raised.failure.is_none()
+            && plan.collect.is_empty()
+            && (self.done.is_some() || self.ended.is_some())
     }
 
     /// Waits until the payload has ended, or there is a reason to end it.
@@ -139,6 +278,11 @@ impl Watch {
                     }
                 }
                 Event::JarIsDead => return None,
+                Event::Done(None) => self.line = None,
+                Event::Done(code) => {
+                    self.done = code;
+                    return None;
+                }
                 Event::Broken(error) => {
                     self.raised.failure = Some(error);
                     return None;
@@ -168,7 +312,8 @@ impl Watch {
             CaptureEvent::Closed => Event::OutputClosed,
         };
         tokio::select! {
-            heard = self.raised.worker.channel.receive() => match heard {
+            done = done(self.line.as_mut()) => Event::Done(done),
+            heard = self.raised.channel.receive() => match heard {
                 Ok(Some(heard)) => Event::Heard(heard.report),
                 Ok(None) => Event::JarIsDead,
                 Err(error) => Event::Broken(error),
@@ -198,7 +343,7 @@ impl Watch {
                 tracing::warn!(%refusal, "the payload could not be executed");
                 self.raised.failure = Some(Error::refused(&refusal));
             }
-            Report::Confined(_) | Report::LotFounded => {}
+            _ => {}
         }
         self.ended.is_some()
     }
@@ -209,7 +354,7 @@ impl Watch {
         self.counters = self.raised.counters();
         self.look_cost = looked.elapsed();
         if self.counters.oom_kills > 0
-            || (self.raised.jar.is_none() && self.counters.memory_bytes > plan.limits.memory_bytes)
+            || (self.raised.group.is_none() && self.counters.memory_bytes > plan.limits.memory_bytes)
         {
             return Some(Intent::MemorySpent);
         }
@@ -221,7 +366,7 @@ impl Watch {
     fn pause(&self, plan: &Plan) -> Duration {
         let left = plan.limits.cpu.saturating_sub(self.counters.cpu);
         let slowest =
-            if self.raised.jar.is_some() { SLOWEST_TICK } else { FASTEST_TICK.saturating_mul(2) };
+            if self.raised.group.is_some() { SLOWEST_TICK } else { FASTEST_TICK.saturating_mul(2) };
         (left / processors()).clamp(FASTEST_TICK, slowest).max(self.look_cost * LOOKING_PART)
     }
 
@@ -230,12 +375,12 @@ impl Watch {
     async fn empty_the_jar(&mut self, by_force: bool) {
         if by_force {
             self.look_for_peaks();
-            if self.raised.worker.channel.send(&Order::End, &[]).await.is_ok() {
+            if self.raised.channel.send(&Order::End, &[]).await.is_ok() {
                 drop(timeout(POLITE, self.hear_out()).await);
             }
         }
         if self.ended.is_none() || timeout(POLITE, self.hear_out()).await.is_err() {
-            self.raised.worker.channel.hang_up();
+            self.raised.hang_up();
             self.raised.kill_group();
             drop(timeout(POLITE, self.hear_out()).await);
         }
@@ -244,20 +389,20 @@ impl Watch {
 
     /// What runs without a cgroup is counted by looking: not after it is dead.
     fn look_for_peaks(&mut self) {
-        if self.raised.jar.is_none() {
+        if self.raised.group.is_none() {
             self.counters = self.raised.counters();
         }
     }
 
     /// Hears reports until the last process of the worker is gone.
     async fn hear_out(&mut self) {
-        while let Ok(Some(heard)) = self.raised.worker.channel.receive().await {
+        while let Ok(Some(heard)) = self.raised.channel.receive().await {
             self.hear(heard.report);
         }
     }
 
-    async fn finish(
-        mut self,
+    fn outcome(
+        &mut self,
         plan: &Plan,
         mut intent: Option<Intent>,
         wall: Duration,
@@ -267,20 +412,23 @@ impl Watch {
     ) -> Result<Outcome, Error> {
         let collecting = Instant::now();
         if let Some(failure) = self.raised.failure.take() {
-            self.raised.remove_group().await;
             return Err(failure);
         }
-        let counters = self.raised.final_counters(self.ended.map(|(_, spent)| spent));
+        let counters = match self.done {
+            Some(_) => self.raised.counters_of_the_living(),
+            None => self.raised.final_counters(self.ended.map(|(_, spent)| spent)),
+        };
         let sampling = self.raised.sampling_note();
-        self.raised.remove_group().await;
         let (stdout, stderr) = (self.stdout.finish(), self.stderr.finish());
         let overfull = stdout.dropped_bytes + stderr.dropped_bytes > 0;
         if overfull && plan.limits.on_output_limit == OnOutputLimit::Kill {
             intent = intent.or(Some(Intent::OutputFull));
         }
+        // What the payload says of its exit is as good as exiting: both are its own choice.
+        let said = self.done.map(|code| Ending::Exited(code.into()));
         let evidence = Evidence {
             intent,
-            ending: self.ended.map(|(ending, _)| ending),
+            ending: said.or(self.ended.map(|(ending, _)| ending)),
             fatal_denial: self.fatal_denial,
             oom_kills: counters.oom_kills,
             cpu: counters.cpu,
@@ -290,7 +438,7 @@ impl Watch {
         for (denial, count) in self.denials.iter_mut().zip(&self.tally.counts) {
             denial.count = *count;
         }
-        let (host, authority) = (plan.host, plan.lent.authority);
+        let (host, authority) = (plan.host, self.raised.lent.authority);
         let unrecorded_denials = self.tally.unrecorded;
         let standing = Standing { host, authority, sampling, unrecorded_denials };
         let outcome = Outcome {
@@ -312,15 +460,22 @@ impl Watch {
                 run: wall,
                 collect: collecting.elapsed(),
             },
-            start: Start::Cold,
+            start: self.start,
             artifacts,
             artifact_errors,
-            denials: self.denials,
+            denials: std::mem::take(&mut self.denials),
             limits: plan.limits.clone(),
             receipt: Receipt::new(plan.floor, confinement, &standing),
         };
         tracing::info!(status = verdict.status(), ?evidence, wall_us = wall.as_micros(), "ended");
         Ok(outcome)
+    }
+}
+
+async fn done(line: Option<&mut Line>) -> Option<u8> {
+    match line {
+        Some(line) => line.done().await,
+        None => std::future::pending().await,
     }
 }
 

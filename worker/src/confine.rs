@@ -2,7 +2,7 @@
 
 use std::os::fd::OwnedFd;
 
-use belljar_protocol::{Job, Layer, Refusal};
+use belljar_protocol::{Jar, Job, Layer, Note, Refusal};
 
 use crate::control::Luggage;
 use crate::layers::{landlock, namespaces, privileges, rlimits, rootfs, seccomp};
@@ -16,11 +16,13 @@ pub(crate) fn warden(
     luggage: &Luggage,
     clock: &mut Stopwatch,
 ) -> Result<rootfs::Sources, Refusal> {
+    let failed = |failure: Failure| failure.of(Layer::Namespaces);
+    let authority = job.jar.authority;
     clock.note(
-        namespaces::claim_authority(job, luggage)
-            .map_err(|failure| failure.of(Layer::Namespaces))?,
+        namespaces::claim_authority(authority, luggage.ground.as_ref()).map_err(failed)?,
     );
-    clock.prepare(Layer::Namespaces, || rootfs::open_sources(job))
+    namespaces::hand_over_output(job.identity).map_err(failed)?;
+    clock.prepare(Layer::Namespaces, || rootfs::open_sources(&job.jar))
 }
 
 /// Needs to be inside the new namespaces, and still privileged there.
@@ -31,10 +33,17 @@ pub(crate) fn init(
     sources: rootfs::Sources,
     clock: &mut Stopwatch,
 ) -> Result<rootfs::Ground, Refusal> {
-    let memfd = clock.prepare(Layer::Rootfs, || namespaces::settle(job, tether))?;
+    let authority = job.jar.authority;
+    let memfd = clock.prepare(Layer::Rootfs, || namespaces::settle(authority, tether))?;
     clock.note(memfd);
     let ground = clock.raise(Layer::Rootfs, || rootfs::build(job, luggage, sources))?;
-    let bounding = clock.raise(Layer::Privileges, || privileges::renounce(job, &ground))?;
+    let bounding: Option<Note> = clock.raise(Layer::Privileges, || {
+        if authority.makes_namespaces() {
+            privileges::renounce(&ground).map(|()| None)
+        } else {
+            privileges::renounce_on_host(job.identity)
+        }
+    })?;
     clock.note(bounding);
     Ok(ground)
 }
@@ -45,20 +54,22 @@ pub(crate) fn split_off_payload() -> Result<Fork, Refusal> {
         .map_err(|failure: Failure| failure.of(Layer::Privileges))
 }
 
-/// What an unprivileged process can still do to itself. Seccomp ends it.
+/// What an unprivileged process can still do to itself. Seccomp ends it. What is left of the
+/// ground is where secrets can be written, if they come as files.
 pub(crate) fn payload(
-    job: &Job,
+    jar: &Jar,
     ground: rootfs::Ground,
     tether: &OwnedFd,
     clock: &mut Stopwatch,
-) -> Result<(), Refusal> {
+) -> Result<Option<OwnedFd>, Refusal> {
     clock.prepare(Layer::Rlimits, || payload::settle(&ground))?;
-    let notes = clock.raise(Layer::Rlimits, || rlimits::lower(job))?;
+    let notes = clock.raise(Layer::Rlimits, || rlimits::lower(jar))?;
     for note in notes {
         clock.note(note);
     }
-    let abi = clock.raise(Layer::Landlock, || landlock::restrict(job, &ground))?;
-    drop(ground);
+    let abi = clock.raise(Layer::Landlock, || landlock::restrict(jar, &ground))?;
+    let hatch = ground.into_hatch();
     clock.landlock_abi(abi);
-    clock.raise(Layer::Seccomp, || seccomp::install(job.syscalls, tether))
+    clock.raise(Layer::Seccomp, || seccomp::install(jar.syscalls, tether))?;
+    Ok(hatch)
 }

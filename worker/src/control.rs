@@ -2,9 +2,9 @@
 
 use std::fs::File;
 use std::io::{self, IoSlice, IoSliceMut, Read};
-use std::os::fd::{AsRawFd, OwnedFd};
+use std::os::fd::{AsRawFd, BorrowedFd, OwnedFd};
 
-use belljar_protocol::{Job, Layer, Order, Refusal, Report, wire};
+use belljar_protocol::{Contents, Job, Keep, Layer, Order, Refusal, Report, Stdin, Task, wire};
 use nix::cmsg_space;
 use nix::sys::socket::{
     AddressFamily, ControlMessage, ControlMessageOwned, MsgFlags, SockFlag, SockType, UnixAddr,
@@ -20,15 +20,19 @@ pub(crate) struct Control(OwnedFd);
 /// What a worker was started for.
 pub(crate) enum Errand {
     Job(Box<Job>, Luggage),
+    Keep(Box<Keep>, Luggage),
     FoundLot,
 }
 
-/// The descriptors that travel with a job.
+/// The descriptors that travel with an order: those that it speaks of.
+#[derive(Default)]
 pub(crate) struct Luggage {
-    /// The bytes of the job's files, one after the other.
-    pub(crate) contents: File,
+    /// The bytes of the jar's files.
+    pub(crate) jar_contents: Option<File>,
+    /// The bytes of the task's.
+    pub(crate) task_contents: Option<File>,
     /// The payload's standard input.
-    pub(crate) stdin: OwnedFd,
+    pub(crate) stdin: Option<OwnedFd>,
     /// The user namespace that lends its ids, with `Authority::Lent`; the directory that takes the
     /// place of a root, where no namespace can be made.
     pub(crate) ground: Option<OwnedFd>,
@@ -43,23 +47,32 @@ impl Control {
         &self.0
     }
 
+    pub(crate) fn try_clone(&self) -> io::Result<Self> {
+        self.0.try_clone().map(Self)
+    }
+
     /// Waits for the first order.
     pub(crate) fn receive_errand(&self) -> Result<Errand, Refusal> {
         let lost = |failure: Failure| failure.of(Layer::Descriptors);
         let (order, fds) = self.receive().map_err(lost)?;
         match order {
             Order::Job(job) => {
+                let mut luggage = Luggage::default();
                 let mut fds = fds.into_iter();
-                let (Some(contents), Some(stdin)) = (fds.next(), fds.next()) else {
-                    return Err(lost(Failure::because("receive a job", "descriptors missing")));
-                };
-                let luggage = Luggage { contents: contents.into(), stdin, ground: fds.next() };
+                luggage.jar_contents = file_for(&job.jar.files.contents, &mut fds).map_err(lost)?;
+                luggage.take_for(&job.task, &mut fds).map_err(lost)?;
+                luggage.ground = fds.next();
                 Ok(Errand::Job(job, luggage))
             }
-            Order::FoundLot => Ok(Errand::FoundLot),
-            Order::Proceed | Order::End => {
-                Err(lost(Failure::because("receive a job", "another order came first")))
+            Order::Keep(keep) => {
+                let mut luggage = Luggage::default();
+                let mut fds = fds.into_iter();
+                luggage.jar_contents = file_for(&keep.jar.files.contents, &mut fds).map_err(lost)?;
+                luggage.ground = fds.next();
+                Ok(Errand::Keep(keep, luggage))
             }
+            Order::FoundLot => Ok(Errand::FoundLot),
+            _ => Err(lost(Failure::because("receive a job", "another order came first"))),
         }
     }
 
@@ -74,9 +87,23 @@ impl Control {
         }
     }
 
+    /// Waits for the task of what is at the end of a line; nothing when there will be none.
+    pub(crate) fn await_task(&self) -> Result<Option<(Box<Task>, Luggage)>, Refusal> {
+        let lost = |failure: Failure| failure.of(Layer::Seccomp);
+        if next_length(&self.0).map_err(doing("await a task")).map_err(lost)? == 0 {
+            return Ok(None);
+        }
+        let (Order::Run(task), fds) = self.receive().map_err(lost)? else {
+            return Err(lost(Failure::because("await a task", "another order came")));
+        };
+        let mut luggage = Luggage::default();
+        luggage.take_for(&task, &mut fds.into_iter()).map_err(lost)?;
+        Ok(Some((task, luggage)))
+    }
+
     /// Whether the supervisor wants the jar emptied. To be asked when the socket is readable.
     pub(crate) fn wants_end(&self) -> bool {
-        !matches!(self.receive(), Ok((Order::Proceed | Order::Job(_) | Order::FoundLot, _)))
+        matches!(self.receive(), Ok((Order::End, _)) | Err(_))
     }
 
     pub(crate) fn send(&self, report: &Report) -> Result<(), Refusal> {
@@ -86,7 +113,7 @@ impl Control {
         send_with(&self.0, &message, &[]).map_err(doing("send a report")).map_err(failed)
     }
 
-    fn receive(&self) -> Result<(Order, Vec<OwnedFd>), Failure> {
+    pub(crate) fn receive(&self) -> Result<(Order, Vec<OwnedFd>), Failure> {
         let bytes = next_length(&self.0).map_err(doing("receive an order"))?;
         // Wiped as it drops: the order may hold secrets. And no larger than it has to be, as
         // touching memory is most of what a short-lived process costs.
@@ -99,6 +126,35 @@ impl Control {
             .map_err(|error| Failure::because("understand an order", error.to_string()))?;
         Ok((order, fds))
     }
+}
+
+impl Luggage {
+    fn take_for(
+        &mut self,
+        task: &Task,
+        fds: &mut impl Iterator<Item = OwnedFd>,
+    ) -> Result<(), Failure> {
+        self.task_contents = file_for(&task.files.contents, fds)?;
+        self.stdin = match task.stdin {
+            Stdin::Empty => None,
+            Stdin::Sent => Some(fds.next().ok_or_else(missing)?),
+        };
+        Ok(())
+    }
+}
+
+fn file_for(
+    contents: &Contents,
+    fds: &mut impl Iterator<Item = OwnedFd>,
+) -> Result<Option<File>, Failure> {
+    match contents {
+        Contents::Inline(_) => Ok(None),
+        Contents::Sent => Ok(Some(fds.next().ok_or_else(missing)?.into())),
+    }
+}
+
+fn missing() -> Failure {
+    Failure::because("receive an order", "descriptors are missing")
 }
 
 /// A socket pair between the warden and init. Its end tells either that the other is gone.
@@ -138,8 +194,12 @@ fn next_length(socket: &OwnedFd) -> io::Result<usize> {
 }
 
 /// One datagram, with descriptors.
-pub(crate) fn send_with(socket: &OwnedFd, bytes: &[u8], fds: &[&OwnedFd]) -> io::Result<()> {
-    let raw: Vec<_> = fds.iter().map(|fd| fd.as_raw_fd()).collect();
+pub(crate) fn send_with(
+    socket: &OwnedFd,
+    bytes: &[u8],
+    fds: &[BorrowedFd<'_>],
+) -> io::Result<()> {
+    let raw: Vec<_> = fds.iter().map(AsRawFd::as_raw_fd).collect();
     let rights = [ControlMessage::ScmRights(&raw)];
     let rights = if raw.is_empty() { &[][..] } else { &rights[..] };
     let flags = MsgFlags::MSG_NOSIGNAL;
@@ -147,12 +207,12 @@ pub(crate) fn send_with(socket: &OwnedFd, bytes: &[u8], fds: &[&OwnedFd]) -> io:
     Ok(())
 }
 
-/// One datagram of at most the buffer's size, with at most three descriptors.
+/// One datagram of at most the buffer's size, with at most sixteen descriptors.
 pub(crate) fn receive_with(
     socket: &OwnedFd,
     buffer: &mut [u8],
 ) -> io::Result<(usize, Vec<OwnedFd>)> {
-    let mut rights = cmsg_space!([i32; 3]);
+    let mut rights = cmsg_space!([i32; 16]);
     let mut slices = [IoSliceMut::new(buffer)];
     let flags = MsgFlags::MSG_CMSG_CLOEXEC;
     let message = loop {

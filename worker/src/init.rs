@@ -18,12 +18,15 @@ use crate::control::{self, Control};
 use crate::stopwatch::best_effort;
 use crate::{descendants, sys};
 
-/// Waits for the payload to end or for the supervisor to want it to, then kills what is left,
+/// What it counts as in the jar.
+pub(crate) const PID: i32 = 1;
+
+/// Waits for the payload to end, if it is a child of its own, or for the supervisor to want it to, then kills what is left,
 /// reaps it, so that its processor time is counted, and reports.
 #[expect(clippy::exit, reason = "process 1 ends here, and the kernel ends its namespace with it")]
 pub(crate) fn reap_until_ended(
-    payload: Pid,
-    executed: &File,
+    payload: Option<Pid>,
+    executed: Option<&File>,
     control: &Control,
     authority: Authority,
 ) -> ! {
@@ -45,7 +48,7 @@ pub(crate) fn reap_until_ended(
 }
 
 /// How the payload ended, or nothing when the supervisor asked first.
-fn watch(payload: Pid, executed: &File, control: &Control) -> Option<Ending> {
+fn watch(payload: Option<Pid>, executed: Option<&File>, control: &Control) -> Option<Ending> {
     close_to_the_payload();
     let mut child_ended = SigSet::empty();
     child_ended.add(Signal::SIGCHLD);
@@ -53,7 +56,9 @@ fn watch(payload: Pid, executed: &File, control: &Control) -> Option<Ending> {
     let signals = SignalFd::with_flags(&child_ended, SfdFlags::SFD_CLOEXEC).ok()?;
     sys::close_streams();
     // Until the payload executes, the next order on the socket is meant for it.
-    control::await_close(executed);
+    if let Some(executed) = executed {
+        control::await_close(executed);
+    }
     loop {
         if let Some(ending) = reap_ready(payload) {
             return Some(ending);
@@ -85,28 +90,28 @@ fn close_to_the_payload() {
 }
 
 /// Reaps what has ended, orphans included; the payload's ending if it is among them.
-fn reap_ready(payload: Pid) -> Option<Ending> {
+fn reap_ready(payload: Option<Pid>) -> Option<Ending> {
     loop {
         match sys::wait_any(libc::WNOHANG) {
             Ok(None) | Err(_) => return None,
-            Ok(Some((pid, status))) if pid == payload => return Some(ending_of(status)),
+            Ok(Some((pid, status))) if Some(pid) == payload => return Some(ending_of(status)),
             Ok(Some(_)) => {}
         }
     }
 }
 
-fn reap_all(payload: Pid, mut ending: Option<Ending>) -> Option<Ending> {
+fn reap_all(payload: Option<Pid>, mut ending: Option<Ending>) -> Option<Ending> {
     loop {
         match sys::wait_any(0) {
             Err(Errno::EINTR) => {}
             Ok(None) | Err(_) => return ending,
-            Ok(Some((pid, status))) if pid == payload => ending = Some(ending_of(status)),
+            Ok(Some((pid, status))) if Some(pid) == payload => ending = Some(ending_of(status)),
             Ok(Some(_)) => {}
         }
     }
 }
 
-fn ending_of(status: c_int) -> Ending {
+pub(crate) fn ending_of(status: c_int) -> Ending {
     if libc::WIFEXITED(status) {
         Ending::Exited(libc::WEXITSTATUS(status))
     } else {

@@ -9,8 +9,12 @@
 
 mod confine;
 mod control;
+mod denials;
 mod descendants;
+mod files;
 mod init;
+mod keeper;
+mod kept;
 mod layers;
 mod payload;
 mod stopwatch;
@@ -54,16 +58,18 @@ fn live(control: &Control) -> Result<Infallible, Refusal> {
     clock.raise(Layer::Descriptors, descriptors::nothing_else_is_open)?;
     let (job, luggage) = match control.receive_errand()? {
         Errand::Job(job, luggage) => (job, luggage),
+        Errand::Keep(keep, luggage) => return keeper::keep(*keep, luggage, control),
         Errand::FoundLot => return warden::hold_lot(control),
     };
 
     let sources = confine::warden(&job, &luggage, &mut clock)?;
     let (warden_end, init_end) = control::tether()?;
-    let jar =
-        clock.raise(Layer::Namespaces, || namespaces::fork_into_jar(&job, warden_end, init_end))?;
-    let tether = match jar {
+    let side = clock.raise(Layer::Namespaces, || {
+        namespaces::fork_into_jar(&job.jar, job.identity, warden_end, init_end)
+    })?;
+    let tether = match side {
         namespaces::Side::Warden { init, tether } => {
-            let deadline_ms = job.deadline_ms;
+            let deadline_ms = job.task.deadline_ms;
             // With the job go its secrets: only the payload-to-be keeps a copy.
             drop((sources, luggage, job));
             warden::outlive(init, &tether, control, deadline_ms); // -> !
@@ -74,15 +80,15 @@ fn live(control: &Control) -> Result<Infallible, Refusal> {
     let ground = confine::init(&job, &luggage, &tether, sources, &mut clock)?;
     let (payload_gone, payload_here) = control::exec_pipe()?;
     if let Fork::Parent(payload) = confine::split_off_payload()? {
-        let authority = job.authority;
+        let authority = job.jar.authority;
         drop((ground, luggage, tether, payload_here, job));
-        init::reap_until_ended(payload, &payload_gone, control, authority); // -> !
+        init::reap_until_ended(Some(payload), Some(&payload_gone), control, authority); // -> !
     }
     drop(payload_gone);
 
-    confine::payload(&job, ground, &tether, &mut clock)?;
-    verify::hold(&job)?;
+    confine::payload(&job.jar, ground, &tether, &mut clock)?;
+    verify::hold(&job.jar, job.identity, init::PID)?;
     control.send(&Report::Confined(clock.confinement()))?;
     control.await_proceed()?;
-    payload::become_payload(&job, &luggage)
+    payload::become_payload(&job.task, job.jar.delivery, &luggage)
 }

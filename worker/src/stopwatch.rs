@@ -31,6 +31,10 @@ impl Failure {
         Self { attempt: attempt.to_owned(), reason: reason.into(), errno: 0 }
     }
 
+    pub(crate) fn from_refusal(refusal: Refusal) -> Self {
+        Self { attempt: refusal.attempt, reason: refusal.reason, errno: refusal.errno }
+    }
+
     pub(crate) fn of(self, layer: Layer) -> Refusal {
         Refusal { layer, attempt: self.attempt, reason: self.reason, errno: self.errno }
     }

@@ -55,6 +55,12 @@ pub(crate) fn close_from(first: c_uint, flags: c_uint) -> io::Result<()> {
     check(unsafe { libc::syscall(libc::SYS_close_range, first, c_uint::MAX, flags) }).map(drop)
 }
 
+/// `close_range(2)`, both ends included.
+pub(crate) fn close_between(first: c_uint, last: c_uint) -> io::Result<()> {
+    // SAFETY: called in a fresh child for what its parent owns there; nobody here uses it.
+    check(unsafe { libc::syscall(libc::SYS_close_range, first, last, 0) }).map(drop)
+}
+
 /// Lets go of the standard streams: whoever holds a copy of a pipe keeps it from ending.
 pub(crate) fn close_streams() {
     for stream in libc::STDIN_FILENO..=libc::STDERR_FILENO {
@@ -214,6 +220,22 @@ pub(crate) fn children_usage() -> (u64, u64) {
     let mut usage: libc::rusage = unsafe { std::mem::zeroed() };
     // SAFETY: the structure outlives the call.
     unsafe { libc::getrusage(libc::RUSAGE_CHILDREN, &raw mut usage) };
+    usage_of(&usage)
+}
+
+/// wait4(2) for any child that ended, without waiting: its raw status and what it used, with the
+/// children that it waited for.
+pub(crate) fn wait_any_with_usage() -> nix::Result<Option<(Pid, c_int, (u64, u64))>> {
+    let mut status = 0;
+    // SAFETY: all zeroes is a valid rusage.
+    let mut usage: libc::rusage = unsafe { std::mem::zeroed() };
+    // SAFETY: status and usage outlive the call.
+    let pid = unsafe { libc::wait4(-1, &raw mut status, libc::WNOHANG, &raw mut usage) };
+    Errno::result(pid)
+        .map(|pid| (pid > 0).then(|| (Pid::from_raw(pid), status, usage_of(&usage))))
+}
+
+fn usage_of(usage: &libc::rusage) -> (u64, u64) {
     let micros = |time: libc::timeval| {
         u64::try_from(time.tv_sec * 1_000_000 + time.tv_usec).unwrap_or_default()
     };

@@ -1,7 +1,7 @@
 //! Asks the kernel whether the walls stand, once there is no way back. The supervisor asks again
 //! from outside.
 
-use belljar_protocol::{Job, Layer, Refusal};
+use belljar_protocol::{Identity, Jar, Layer, Refusal};
 use nix::libc;
 use nix::unistd::{getegid, geteuid, getgid, getppid, getuid};
 
@@ -12,10 +12,10 @@ use crate::sys;
 
 /// # Errors
 /// The first wall that is not where it was put.
-pub(crate) fn hold(job: &Job) -> Result<(), Refusal> {
-    ask(Layer::Namespaces, || namespaces(job))?;
-    ask(Layer::Privileges, || privileges(job))?;
-    ask(Layer::Rlimits, || rlimits::stand(job))?;
+pub(crate) fn hold(jar: &Jar, identity: Identity, parent: i32) -> Result<(), Refusal> {
+    ask(Layer::Namespaces, || namespaces(jar, parent))?;
+    ask(Layer::Privileges, || privileges(jar, identity))?;
+    ask(Layer::Rlimits, || rlimits::stand(jar))?;
     ask(Layer::Seccomp, seccomp)
 }
 
@@ -25,16 +25,17 @@ fn ask(layer: Layer, wall: impl FnOnce() -> Step) -> Result<(), Refusal> {
     wall().map_err(|failure| failure.of(layer))
 }
 
-fn namespaces(job: &Job) -> Step {
+/// Whoever started it counts as 1 inside, and as 0 if it is outside.
+fn namespaces(jar: &Jar, expected: i32) -> Step {
     match getppid().as_raw() {
-        _ if !job.authority.makes_namespaces() => Ok(()),
-        1 => Ok(()),
+        _ if !jar.authority.makes_namespaces() => Ok(()),
+        parent if parent == expected => Ok(()),
         parent => Err(Failure::because("find itself in the jar", format!("process {parent}"))),
     }
 }
 
-fn privileges(job: &Job) -> Step {
-    let (uid, gid) = if job.authority.makes_namespaces() { (UID, UID) } else { (job.uid, job.gid) };
+fn privileges(jar: &Jar, own: Identity) -> Step {
+    let (uid, gid) = if jar.authority.makes_namespaces() { (UID, UID) } else { (own.uid, own.gid) };
     let ids = [getuid().as_raw(), geteuid().as_raw(), getgid().as_raw(), getegid().as_raw()];
     if ids != [uid, uid, gid, gid] {
         return Err(Failure::because("find its own id", format!("ids {ids:?}")));

@@ -6,7 +6,7 @@ use std::os::fd::{AsFd, OwnedFd};
 use std::process;
 use std::time::{Duration, Instant};
 
-use belljar_protocol::{Denial, Layer, Refusal, Report, Tally};
+use belljar_protocol::{Layer, Refusal, Report};
 use nix::errno::Errno;
 use nix::libc;
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
@@ -15,13 +15,13 @@ use nix::sys::signal::{Signal, kill};
 use nix::sys::wait::waitpid;
 use nix::unistd::Pid;
 
-use crate::control::{Control, receive_with};
-use crate::layers::seccomp;
+use crate::control::Control;
+use crate::denials::{Denials, receive_listener};
 use crate::stopwatch::{Failure, best_effort, doing};
 use crate::{FAILED, descendants, sys};
 
 /// How long after its deadline a run may be the supervisor's to end.
-const GRACE: Duration = Duration::from_secs(5);
+pub(crate) const GRACE: Duration = Duration::from_secs(5);
 
 /// Stays until init is dead, and with it everything in the jar.
 #[expect(clippy::exit, reason = "the warden never becomes a payload")]
@@ -43,16 +43,6 @@ pub(crate) fn hold_lot(control: &Control) -> Result<Infallible, Refusal> {
     control.send(&Report::LotFounded)?;
     while !control.wants_end() {}
     Err(failed(Failure::because("hold a user namespace", "the supervisor is gone")))
-}
-
-/// What was refused, each kind of refusal once.
-#[derive(Default)]
-struct Denials {
-    /// Where they are heard. Kept until init is dead: a call whose listener is gone returns, and
-    /// one that ends the run must not.
-    listener: Option<OwnedFd>,
-    seen: Vec<Denial>,
-    tally: Tally,
 }
 
 fn watch(init: Pid, tether: &OwnedFd, control: &Control, deadline_ms: u64) -> Option<Denials> {
@@ -105,64 +95,17 @@ fn wait_for_end(jar: &OwnedFd, control: &Control, deadline: Instant) {
 }
 
 /// The supervisor closed the socket, or its writing half. nix does not name this event.
-fn hang_up() -> PollFlags {
+pub(crate) fn hang_up() -> PollFlags {
     PollFlags::from_bits_retain(libc::POLLRDHUP)
 }
 
 /// Events that nix cannot name are events, too.
-fn happened(event: &PollFd<'_>) -> bool {
+pub(crate) fn happened(event: &PollFd<'_>) -> bool {
     event.any() != Some(false)
 }
 
-fn timeout(left: Duration) -> PollTimeout {
+pub(crate) fn timeout(left: Duration) -> PollTimeout {
     i32::try_from(left.as_millis()).map_or(PollTimeout::MAX, |millis| {
         PollTimeout::try_from(millis.saturating_add(1)).unwrap_or(PollTimeout::MAX)
     })
-}
-
-fn receive_listener(tether: &OwnedFd) -> Option<OwnedFd> {
-    let mut word = [0; 8];
-    receive_with(tether, &mut word).ok()?.1.into_iter().next()
-}
-
-impl Denials {
-    /// Answers one refused call, and reports it if there was none like it.
-    /// Whether it was one that ends the run.
-    fn answer(&mut self, control: &Control) -> bool {
-        let Some(listener) = &self.listener else { return false };
-        // ENOENT: the caller was killed before it could be heard.
-        let Ok(notification) = sys::next_notification(listener) else { return false };
-        let call = notification.data.nr;
-        let errno = seccomp::answer(call);
-        let denial = Denial { call, args: notification.data.args, errno };
-        if seccomp::is_fatal(call) {
-            // However many were recorded before: the verdict depends on it.
-            best_effort(control.send(&Report::Denied(denial)));
-            self.tally.counts.push(1);
-            return true;
-        }
-        best_effort(sys::answer_notification(listener, notification.id, errno));
-        self.record(denial, control);
-        false
-    }
-
-    fn record(&mut self, denial: Denial, control: &Control) {
-        let telling = seccomp::telling_args(denial.call);
-        let alike = |other: &&mut (Denial, &mut u64)| {
-            other.0.call == denial.call
-                && (0..)
-                    .zip(other.0.args.iter().zip(&denial.args))
-                    .all(|(index, (one, two))| telling & (1 << index) == 0 || one == two)
-        };
-        let mut pairs: Vec<_> = self.seen.iter().copied().zip(&mut self.tally.counts).collect();
-        if let Some((_, count)) = pairs.iter_mut().find(alike) {
-            **count += 1;
-        } else if self.seen.len() < Tally::MAX {
-            self.seen.push(denial);
-            self.tally.counts.push(1);
-            best_effort(control.send(&Report::Denied(denial)));
-        } else {
-            self.tally.unrecorded += 1;
-        }
-    }
 }

@@ -5,7 +5,7 @@ use std::path::Path;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
-use super::{Jar, OWN_PROCESSES, read};
+use super::{Jar, read};
 
 /// What a tree used so far. Warden and init are not among the processes.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -55,8 +55,8 @@ impl Jar {
                 .unwrap_or_else(|| highest(&self.memory_read_bytes, current))
                 .max(current),
             oom_kills,
-            processes: all.saturating_sub(OWN_PROCESSES),
-            processes_peak: most.saturating_sub(OWN_PROCESSES).max(1),
+            processes: all.saturating_sub(self.staff.count()),
+            processes_peak: most.saturating_sub(self.staff.count()).max(1),
             process_limit_hits: match self.limit_hits.get() {
                 Some(hits) => *hits,
                 None => self.process_limit_hits()?,

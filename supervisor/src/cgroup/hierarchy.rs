@@ -8,7 +8,7 @@ use nix::libc;
 use nix::unistd::Uid;
 
 use super::place::{self, Places};
-use super::{Jar, errno, unified};
+use super::{Jar, Staff, errno, unified};
 use crate::{LimitReceipt, Limits, State};
 
 /// The hierarchy that this host lets us create groups in.
@@ -101,7 +101,7 @@ impl Hierarchy {
     fn try_out(mut self) -> io::Result<Self> {
         static TRIALS: AtomicU64 = AtomicU64::new(0);
         let trial = format!("trial{}", TRIALS.fetch_add(1, Ordering::Relaxed));
-        let jar = Jar::create(&self, &trial, &Limits::strict())?;
+        let jar = Jar::create(&self, &trial, &Limits::strict(), Staff::Init)?;
         let counters = jar.counters().map(drop);
         let entered = match self {
             Self::V1(_) => jar.spawn(|| Ok(()), |()| None),

@@ -16,7 +16,7 @@ fn hierarchy() -> Option<Hierarchy> {
     if let Hierarchy::None { why, errno, hint } = &found {
         assert!(*errno != 0 && !why.is_empty() && !hint.is_empty(), "{found:?}");
         assert!(!Uid::effective().is_root(), "root has no cgroup here: {why} ({hint})");
-        let refused = Jar::create(&found, "run", &Limits::strict()).unwrap_err();
+        let refused = Jar::create(&found, "run", &Limits::strict(), Staff::InitAndWarden).unwrap_err();
         assert_eq!(refused.to_string(), *why);
         assert!(found.limit_receipts().is_empty());
         return None;
@@ -50,7 +50,7 @@ fn directories(jar: &Jar) -> Vec<PathBuf> {
 #[test]
 fn a_child_is_born_in_its_jar_and_counted() {
     let Some(hierarchy) = hierarchy() else { return };
-    let jar = Jar::create(&hierarchy, "count", &Limits::strict()).unwrap();
+    let jar = Jar::create(&hierarchy, "count", &Limits::strict(), Staff::InitAndWarden).unwrap();
     let made = directories(&jar);
     let mut child = start(&jar, "sleep 60 & sleep 60 & while :; do :; done");
     assert!(jar.holds(&cgroup_of(child.id())));
@@ -77,7 +77,7 @@ fn a_thread_comes_home_from_its_visit_and_survives_a_jar_too_small_for_anything(
     let own_cgroup = || fs::read_to_string("/proc/thread-self/cgroup").unwrap();
     let home = own_cgroup();
     let tiny = Limits { memory_bytes: 4096, ..Limits::strict() };
-    let jar = Jar::create(&hierarchy, "tiny", &tiny).unwrap();
+    let jar = Jar::create(&hierarchy, "tiny", &tiny, Staff::InitAndWarden).unwrap();
     let mut sleep = Command::new("sleep");
     if let Ok(mut child) =
         jar.spawn(|| sleep.arg("60").spawn(), |child| i32::try_from(child.id()).ok())
@@ -95,7 +95,7 @@ fn a_thread_comes_home_from_its_visit_and_survives_a_jar_too_small_for_anything(
 #[test]
 fn a_child_can_be_added_later() {
     let Some(hierarchy) = hierarchy() else { return };
-    let jar = Jar::create(&hierarchy, "add", &Limits::strict()).unwrap();
+    let jar = Jar::create(&hierarchy, "add", &Limits::strict(), Staff::InitAndWarden).unwrap();
     let mut child = Command::new("sleep").arg("60").spawn().unwrap();
     assert!(!jar.holds(&cgroup_of(child.id())));
     jar.add(child.id().cast_signed()).unwrap();
@@ -110,7 +110,7 @@ fn a_child_can_be_added_later() {
 fn too_much_memory_is_an_oom_kill() {
     let Some(hierarchy) = hierarchy() else { return };
     let limits = Limits { memory_bytes: 16 * MIB, ..Limits::strict() };
-    let jar = Jar::create(&hierarchy, "memory", &limits).unwrap();
+    let jar = Jar::create(&hierarchy, "memory", &limits, Staff::InitAndWarden).unwrap();
     // Should the limit not hold, the one on address space ends it with an exit status.
     let mut child = start(&jar, "ulimit -v 400000; exec tail /dev/zero");
     assert_eq!(child.wait().unwrap().signal(), Some(9));
@@ -125,7 +125,7 @@ fn too_much_memory_is_an_oom_kill() {
 fn a_fork_bomb_is_counted_and_dies_at_once() {
     let Some(hierarchy) = hierarchy() else { return };
     let limits = Limits { processes: 30, ..Limits::strict() };
-    let jar = Jar::create(&hierarchy, "bomb", &limits).unwrap();
+    let jar = Jar::create(&hierarchy, "bomb", &limits, Staff::InitAndWarden).unwrap();
     let mut child = start(&jar, "bomb() { bomb & bomb & sleep 0.01; bomb; }; bomb");
     eventually(|| jar.counters().unwrap().process_limit_hits > 20);
     let counters = jar.counters().unwrap();
@@ -153,13 +153,13 @@ fn a_v2_tree_without_the_controllers_is_refused_by_name() {
 #[test]
 fn a_limit_that_the_kernel_does_not_take_is_named() {
     let Some(hierarchy) = hierarchy() else { return };
-    let jar = Jar::create(&hierarchy, "confirm", &Limits::strict()).unwrap();
+    let jar = Jar::create(&hierarchy, "confirm", &Limits::strict(), Staff::InitAndWarden).unwrap();
     let pids = &jar.groups.places.pids.directory;
     assert!(confirm(pids, "pids.max", 66).is_ok());
     let error = confirm(pids, "pids.max", 67 + LARGEST_PAGE_BYTES).unwrap_err().to_string();
     assert!(error.contains("pids.max reads 66 after 65603 was written"), "{error}");
     assert!(confirm(pids, "pids.max", 65).is_err());
-    assert!(Jar::create(&hierarchy, "confirm", &Limits::strict()).is_err());
+    assert!(Jar::create(&hierarchy, "confirm", &Limits::strict(), Staff::InitAndWarden).is_err());
     assert!(pids.exists(), "a second jar of the same name took the first one down");
     jar.remove().unwrap();
 }
@@ -167,7 +167,7 @@ fn a_limit_that_the_kernel_does_not_take_is_named() {
 #[test]
 fn a_dropped_jar_takes_its_processes_along() {
     let Some(hierarchy) = hierarchy() else { return };
-    let jar = Jar::create(&hierarchy, "drop", &Limits::strict()).unwrap();
+    let jar = Jar::create(&hierarchy, "drop", &Limits::strict(), Staff::InitAndWarden).unwrap();
     let made = directories(&jar);
     let mut child = start(&jar, "sleep 60; :");
     drop(jar);
@@ -181,12 +181,12 @@ fn a_sweep_ends_what_a_dead_supervisor_left_and_nothing_else() {
     let mut supervisor = Command::new("sleep").arg("60").spawn().unwrap();
     let owner = supervisor.id().cast_signed();
     let born = tree::born(owner).unwrap();
-    let mut stale = Jar::make(&hierarchy, &format!("belljar-{owner}-{born}-stale")).unwrap();
+    let mut stale = Jar::make(&hierarchy, &format!("belljar-{owner}-{born}-stale"), Staff::InitAndWarden).unwrap();
     let elsewhere = Jar::make(&hierarchy, &format!("belljar-{owner}-{born}-elsewhere")).unwrap();
     let mut half = Jar::make(&hierarchy, &format!("belljar-{owner}-{born}-half")).unwrap();
     half.locks.clear();
     half.groups.made.drain(1..).for_each(|directory| fs::remove_dir(directory).unwrap());
-    let ours = Jar::create(&hierarchy, "living", &Limits::strict()).unwrap();
+    let ours = Jar::create(&hierarchy, "living", &Limits::strict(), Staff::InitAndWarden).unwrap();
     let mut left = start(&stale, "sleep 60; :");
 
     stale.locks.clear();

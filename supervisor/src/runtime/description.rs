@@ -59,6 +59,32 @@ pub(super) struct Description {
     #[serde(default)]
     pub(super) exec_scratch: bool,
     pub(super) delivery: DeliveryWord,
+    /// How its interpreter can be up before there is anything to run.
+    pub(super) prime: Option<Prime>,
+}
+
+/// An interpreter that waits.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Prime {
+    pub(super) kind: PrimeKind,
+    pub(super) argv: Vec<Template>,
+    /// Modules that a template has imported.
+    #[serde(default)]
+    pub(super) preload: Vec<String>,
+    /// Files beside those of every run.
+    #[serde(default)]
+    pub(super) files: BTreeMap<String, Contents>,
+}
+
+/// How many runs an interpreter that waits is for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub(super) enum PrimeKind {
+    /// One: it is executed ahead of each.
+    Program,
+    /// All: it is forked for each.
+    Template,
 }
 
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
@@ -83,7 +109,7 @@ pub(super) struct Module {
     pub(super) starts: Vec<String>,
 }
 
-#[derive(Debug, Deserialize)]
+#[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields, rename_all = "lowercase")]
 pub(super) enum Contents {
     /// One of belljar's own bootstraps.
@@ -195,9 +221,11 @@ impl Contents {
     }
 }
 
-const GUESTS: [(&str, &str); 3] = [
+const GUESTS: [(&str, &str); 5] = [
     ("python/sitecustomize.py", include_str!("../../../worker/guests/python/sitecustomize.py")),
     ("python/belljar.py", include_str!("../../../worker/guests/python/belljar.py")),
+    ("python/template.py", include_str!("../../../worker/guests/python/template.py")),
+    ("node/prime.cjs", include_str!("../../../worker/guests/node/prime.cjs")),
     ("node/bootstrap.cjs", include_str!("../../../worker/guests/node/bootstrap.cjs")),
 ];
 

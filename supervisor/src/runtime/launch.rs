@@ -1,15 +1,16 @@
 use std::collections::{BTreeMap, BTreeSet};
+use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use belljar_protocol::{Delivery, Link, Mount};
+use belljar_protocol::{Delivery, Launch as Ahead, Link, Mount, Prime};
 
 use super::ask::Facts;
-use super::description::{Accepts, Description, Part, Place, Template};
+use super::description::{Accepts, Contents, Description, Part, Place, PrimeKind, Template};
 use super::elf::Executable;
 use super::root::Root;
 use crate::source::{Code, Source, SourceFile};
-use crate::{Error, Limits};
+use crate::{Error, Limits, spawn};
 
 /// An interpreter of this host, and what of the host it needs to see.
 #[derive(Clone, Debug)]
@@ -35,6 +36,10 @@ pub(crate) struct Launch {
     pub(crate) files: Vec<LaunchFile>,
     pub(crate) exec_scratch: bool,
     pub(crate) delivery: Delivery,
+    /// What an interpreter that is up already has to know: the entry, and the arguments.
+    pub(crate) script: Vec<String>,
+    /// Whether some of the files are there for the sake of secrets.
+    pub(crate) has_secret_files: bool,
 }
 
 /// A file to write into the jar before the payload starts.
@@ -49,6 +54,8 @@ pub(crate) struct LaunchFile {
 /// Where the worker puts the read end of the secrets' pipe.
 const SECRETS_DESCRIPTOR: &str = "3";
 const SEARCHED: &str = "/usr/local/bin:/usr/bin:/bin";
+/// Where a template finds the library that it loads.
+const LIBRARY: &str = "/run/belljar/libbelljar_worker.so";
 /// Where a program given by path is shown.
 const PROGRAM: &str = "/program";
 
@@ -146,7 +153,82 @@ impl Interpreter {
             files,
             exec_scratch: self.runtime.exec_scratch,
             delivery: self.runtime.delivery.into(),
+            has_secret_files: !self.runtime.secret_files.is_empty() && !source.secrets.is_empty(),
+            script: std::iter::once(entry.clone()).chain(source.args.iter().cloned()).collect(),
         })
+    }
+
+    /// A jar for sources that are not known yet, and what is to wait in it. Nothing for a runtime
+    /// whose jars depend on the program that runs in them.
+    ///
+    /// `preload` replaces the modules that the runtime names.
+    pub(crate) fn ahead(
+        &self,
+        preload: Option<&[String]>,
+        limits: &Limits,
+    ) -> Result<(Launch, Prime), Error> {
+        let source = Source::code(String::new());
+        let slots = Slots { program: &self.program, name: "", entry: "", source: &source, limits };
+        let mut files = self.runtime.files.clone();
+        let mut prime = Prime::Nothing;
+        let env = self.env(&slots)?;
+        let mut mounts = self.mounts.clone();
+        if let Some(described) = &self.runtime.prime {
+            files.extend(described.files.clone());
+            let mut argv = slots.argv(&described.argv);
+            let launch = |argv| Ahead { program: self.program.clone(), argv, env: env.clone() };
+            prime = match described.kind {
+                PrimeKind::Program => Prime::Program(launch(argv)),
+                PrimeKind::Template => {
+                    let source = library()?;
+                    mounts.push(Mount { source, target: LIBRARY.to_owned() });
+                    argv.push(LIBRARY.to_owned());
+                    argv.extend(preload.unwrap_or(&described.preload).iter().cloned());
+                    Prime::Template(launch(argv))
+                }
+            };
+        }
+        let file = |(path, contents): (&String, &Contents)| {
+            let bytes = contents.bytes().map_err(Error::Invalid)?.to_vec();
+            Ok(LaunchFile { path: path.clone(), mode: 0o444, bytes })
+        };
+        let launch = Launch {
+            program: self.program.clone(),
+            argv: Vec::new(),
+            env,
+            mounts,
+            links: self.links.clone(),
+            files: files.iter().map(file).collect::<Result<_, Error>>()?,
+            exec_scratch: self.runtime.exec_scratch,
+            delivery: self.runtime.delivery.into(),
+            script: Vec::new(),
+            has_secret_files: false,
+        };
+        Ok((launch, prime))
+    }
+
+    /// Whether an interpreter that is up already would miss what this environment says.
+    pub(crate) fn reads_at_start(&self, name: &str) -> bool {
+        const BY_PREFIX: [&str; 9] =
+            ["PYTHON", "NODE_", "LD_", "LC_", "MALLOC_", "GLIBC_", "OMP_", "MKL_", "OPENBLAS_"];
+        BY_PREFIX.iter().any(|prefix| name.starts_with(prefix))
+            || ["LANG", "LANGUAGE", "TZ"].contains(&name)
+            || self.runtime.env.contains_key(name)
+    }
+
+    /// What tells the interpreter that is installed now from another.
+    pub(crate) fn stamp(&self) -> Vec<Option<(u64, u64, i64, i64)>> {
+        let sources = self.mounts.iter().map(|mount| Path::new(&mount.source));
+        let stamp = |path: &Path| {
+            let status = std::fs::metadata(path).ok()?;
+            Some((status.dev(), status.ino(), status.ctime(), status.ctime_nsec()))
+        };
+        std::iter::once(self.path.as_path()).chain(sources).map(stamp).collect()
+    }
+
+    /// Whether the jars of this runtime depend on the program that runs in them.
+    pub(crate) fn takes_programs(&self) -> bool {
+        self.runtime.accepts == Accepts::Program
     }
 
     fn env(&self, slots: &Slots) -> Result<Vec<(String, String)>, Error> {
@@ -229,6 +311,12 @@ impl Slots<'_> {
         };
         template.0.iter().map(part).collect()
     }
+}
+
+fn library() -> Result<String, Error> {
+    let path = spawn::shipped("libbelljar_worker.so")?;
+    let text = path.to_str().map(ToOwned::to_owned);
+    text.ok_or_else(|| Error::Invalid(format!("{} is not valid UTF-8", path.display())))
 }
 
 fn show(root: &mut Root, runtime: &Description, facts: Option<&Facts>) {

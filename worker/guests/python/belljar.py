@@ -8,19 +8,18 @@ from _collections_abc import Mapping
 __all__ = ["secrets"]
 
 
-def _take():
-    """Reads the pipe to its end and closes it; an empty mapping where there is none."""
-    descriptor = os.environ.pop("BELLJAR_SECRETS_FD", None)
-    if descriptor is None:
-        return {}
-    with open(int(descriptor), "rb") as pipe:
+def _receive(descriptor):
+    """Reads the pipe to its end, closes it, and forgets how to write into the mapping."""
+    values = globals().pop("_values")
+    with open(descriptor, "rb") as pipe:
         data = pipe.read()
     fields, at = [], 0
     while at < len(data):
         start = at + 4
         at = start + int.from_bytes(data[at:start], "little")
         fields.append(data[start:at])
-    return {name.decode(): _text(value) for name, value in zip(fields[::2], fields[1::2])}
+    for name, value in zip(fields[::2], fields[1::2]):
+        values[name.decode()] = _text(value)
 
 
 def _text(value):
@@ -60,4 +59,7 @@ def _sealed(values):
     return Secrets()
 
 
-secrets = _sealed(_take())
+_values = {}
+secrets = _sealed(_values)
+if "BELLJAR_SECRETS_FD" in os.environ:
+    _receive(int(os.environ.pop("BELLJAR_SECRETS_FD")))

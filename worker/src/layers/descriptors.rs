@@ -2,7 +2,7 @@
 //! (runc CVE-2024-21626).
 
 use std::io;
-use std::os::fd::AsFd;
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd};
 
 use nix::fcntl::{FcntlArg, fcntl};
 use nix::libc;
@@ -38,6 +38,21 @@ fn close_inherited() -> io::Result<()> {
         return Ok(());
     }
     sys::close_from(FIRST_BEYOND_STREAMS, 0)
+}
+
+/// Closes everything beyond the streams that is not listed.
+pub(crate) fn keep_only(kept: &[BorrowedFd<'_>]) -> Step {
+    let mut kept: Vec<u32> =
+        kept.iter().filter_map(|fd| u32::try_from(fd.as_raw_fd()).ok()).collect();
+    kept.sort_unstable();
+    let mut first = FIRST_BEYOND_STREAMS;
+    for fd in kept {
+        if fd > first {
+            sys::close_between(first, fd - 1).map_err(doing("close descriptors"))?;
+        }
+        first = first.max(fd + 1);
+    }
+    sys::close_from(first, 0).map_err(doing("close descriptors"))
 }
 
 /// Marks everything that is open beyond the streams close-on-exec: a net under the flag that each

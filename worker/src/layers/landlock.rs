@@ -3,7 +3,7 @@
 
 use std::os::fd::AsFd;
 
-use belljar_protocol::Job;
+use belljar_protocol::Jar;
 use landlock::{
     ABI, Access, AccessFs, AccessNet, BitFlags, CompatLevel, Compatible, PathBeneath, PathFd,
     Ruleset, RulesetAttr, RulesetCreated, RulesetCreatedAttr, RulesetStatus, Scope,
@@ -18,7 +18,7 @@ const NEWEST: i32 = 7;
 
 /// Gives up every right that the running kernel knows, but for the few granted here. Returns the
 /// ABI that was enforced in full.
-pub(crate) fn restrict(job: &Job, ground: &Ground) -> Step<u32> {
+pub(crate) fn restrict(jar: &Jar, ground: &Ground) -> Step<u32> {
     let newest = sys::landlock_abi().min(NEWEST);
     let abi = ABI::from(newest);
     if abi == ABI::Unsupported {
@@ -26,7 +26,7 @@ pub(crate) fn restrict(job: &Job, ground: &Ground) -> Step<u32> {
     }
     let ruleset =
         declare(abi).map_err(|error| Failure::because("make a ruleset", error.to_string()))?;
-    let status = grant(ruleset, job, ground, abi)?
+    let status = grant(ruleset, jar, ground, abi)?
         .restrict_self()
         .map_err(|error| Failure::because("restrict itself", error.to_string()))?;
     match status.ruleset {
@@ -51,22 +51,27 @@ fn declare(abi: ABI) -> Result<RulesetCreated, landlock::RulesetError> {
 /// executed, the scratch space written.
 fn grant(
     mut ruleset: RulesetCreated,
-    job: &Job,
+    jar: &Jar,
     ground: &Ground,
     abi: ABI,
 ) -> Step<RulesetCreated> {
     let read = AccessFs::ReadFile | AccessFs::ReadDir;
     ruleset = permit(ruleset, ground.root(), "the root", read)?;
-    for target in job.mounts.iter().map(|mount| mount.target.as_str()) {
+    for target in jar.mounts.iter().map(|mount| mount.target.as_str()) {
         ruleset = allow(ruleset, target, read | AccessFs::Execute)?;
     }
     let no_nodes = AccessFs::MakeChar | AccessFs::MakeBlock;
     let write = AccessFs::from_write(abi) & !no_nodes & !AccessFs::IoctlDev;
     let execute =
-        if job.scratch.exec { AccessFs::Execute.into() } else { BitFlags::<AccessFs>::empty() };
+        if jar.scratch.exec { AccessFs::Execute.into() } else { BitFlags::<AccessFs>::empty() };
     for place in WRITABLE {
         let directory = ground.open(place).map_err(doing(format!("open /{place}")))?;
         ruleset = permit(ruleset, directory, place, read | write | execute)?;
+    }
+    if let Some(hatch) = ground.hatch() {
+        // The payload sees this directory through a mount that is read-only.
+        let fill = AccessFs::MakeReg | AccessFs::WriteFile;
+        ruleset = permit(ruleset, hatch, "the secrets", read | fill)?;
     }
     allow(ruleset, "/dev/null", AccessFs::ReadFile | AccessFs::WriteFile)
 }

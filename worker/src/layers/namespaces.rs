@@ -4,7 +4,7 @@
 use std::fs;
 use std::os::fd::{AsFd, OwnedFd};
 
-use belljar_protocol::{Authority, Job, Network, Note};
+use belljar_protocol::{Authority, Identity, Jar, Network, Note};
 use nix::errno::Errno;
 use nix::libc;
 use nix::mount::{MsFlags, mount};
@@ -15,7 +15,7 @@ use nix::sys::signal::Signal;
 use nix::sys::stat::{SFlag, fstat};
 use nix::unistd::{Gid, Pid, Uid, fchown, getgid, getuid, setgroups, setresgid, setresuid, setsid};
 
-use crate::control::{Luggage, receive_with, send_with};
+use crate::control::{receive_with, send_with};
 use crate::stopwatch::{Failure, Step, doing};
 use crate::sys::{self, Fork};
 
@@ -26,11 +26,14 @@ pub(crate) enum Side {
 }
 
 /// Gains the right to build namespaces and to choose an identity.
-pub(crate) fn claim_authority(job: &Job, luggage: &Luggage) -> Step<Option<Note>> {
-    match (job.authority, &luggage.ground) {
+pub(crate) fn claim_authority(
+    authority: Authority,
+    ground: Option<&OwnedFd>,
+) -> Step<Option<Note>> {
+    match (authority, ground) {
         (Authority::Host | Authority::Ids | Authority::Nothing, _) => {}
         (Authority::Lent, Some(lot)) => {
-            setns(lot, CloneFlags::CLONE_NEWUSER).map_err(doing("enter the lot of ids"))?;
+            enter_lot(lot)?;
             unshare(CloneFlags::CLONE_NEWNS).map_err(doing("make a mount namespace"))?;
         }
         (Authority::Lent, None) => {
@@ -43,24 +46,29 @@ pub(crate) fn claim_authority(job: &Job, luggage: &Luggage) -> Step<Option<Note>
             write_maps("/proc/self", 0, uid.as_raw(), gid.as_raw())?;
         }
     }
-    hand_over_output(job)?;
     // Without subordinate ids setgroups is forbidden for good (user_namespaces(7)).
     match setgroups(&[]) {
         Ok(()) => Ok(None),
-        Err(Errno::EPERM) if matches!(job.authority, Authority::Own | Authority::Nothing) => {
+        Err(Errno::EPERM) if matches!(authority, Authority::Own | Authority::Nothing) => {
             Ok(Some(Note::SupplementaryGroupsKept))
         }
         Err(errno) => Err(doing("drop supplementary groups")(errno)),
     }
 }
 
+/// Enters the user namespace that lends ids.
+pub(crate) fn enter_lot(lot: &OwnedFd) -> Step {
+    setns(lot, CloneFlags::CLONE_NEWUSER).map_err(doing("enter the lot of ids"))
+}
+
 /// The payload may open its own output again by name, as `/dev/stdout`, only if it owns it. Pipes
 /// alone: anything else that a worker could be started with is somebody else's.
-fn hand_over_output(job: &Job) -> Step {
-    let (uid, gid) = (Uid::from_raw(job.uid), Gid::from_raw(job.gid));
+pub(crate) fn hand_over_output(identity: Identity) -> Step {
+    let (uid, gid) = (Uid::from_raw(identity.uid), Gid::from_raw(identity.gid));
     for stream in [std::io::stdout().as_fd(), std::io::stderr().as_fd()] {
         let status = fstat(stream).map_err(doing("inspect the output pipes"))?;
-        if SFlag::from_bits_truncate(status.st_mode) & SFlag::S_IFMT == SFlag::S_IFIFO {
+        let is_pipe = SFlag::from_bits_truncate(status.st_mode) & SFlag::S_IFMT == SFlag::S_IFIFO;
+        if is_pipe && status.st_uid != identity.uid {
             fchown(stream, Some(uid), Some(gid)).map_err(doing("hand over the output pipes"))?;
         }
     }
@@ -69,8 +77,13 @@ fn hand_over_output(job: &Job) -> Step {
 
 /// Splits into the warden, which stays, and init, alone in new namespaces with one id, or in those
 /// of the host.
-pub(crate) fn fork_into_jar(job: &Job, warden_end: OwnedFd, init_end: OwnedFd) -> Step<Side> {
-    let Network::None = job.network;
+pub(crate) fn fork_into_jar(
+    jar: &Jar,
+    identity: Identity,
+    warden_end: OwnedFd,
+    init_end: OwnedFd,
+) -> Step<Side> {
+    let Network::None = jar.network;
     let namespaces = libc::CLONE_NEWUSER
         | libc::CLONE_NEWNS
         | libc::CLONE_NEWPID
@@ -78,13 +91,13 @@ pub(crate) fn fork_into_jar(job: &Job, warden_end: OwnedFd, init_end: OwnedFd) -
         | libc::CLONE_NEWUTS
         | libc::CLONE_NEWNET
         | libc::CLONE_NEWCGROUP;
-    if !job.authority.makes_namespaces() {
+    if !jar.authority.makes_namespaces() {
         return fork_on_host(warden_end, init_end);
     }
     match sys::fork_into(namespaces).map_err(doing("make namespaces"))? {
         Fork::Parent(init) => {
             drop(init_end);
-            write_maps(&format!("/proc/{init}"), 0, job.uid, job.gid)?;
+            write_maps(&format!("/proc/{init}"), 0, identity.uid, identity.gid)?;
             send_with(&warden_end, b"mapped", &[]).map_err(doing("release init"))?;
             Ok(Side::Warden { init, tether: warden_end })
         }
@@ -110,32 +123,46 @@ fn fork_on_host(warden_end: OwnedFd, init_end: OwnedFd) -> Step<Side> {
 }
 
 /// Takes the new identity, and cuts what still ties init to the host.
-pub(crate) fn settle(job: &Job, tether: &OwnedFd) -> Step<Option<Note>> {
-    if !job.authority.makes_namespaces() {
+pub(crate) fn settle(authority: Authority, tether: &OwnedFd) -> Step<Option<Note>> {
+    if !authority.makes_namespaces() {
         // Never to die with the warden: nobody would be left to end the payload.
         return setsid().map_err(doing("leave the terminal")).map(|_| None);
     }
     // Before the identity changes: only host root may, and only for its own new pid namespace.
     // Executable memory files pass both noexec mounts and Landlock.
-    let executable_memfd_stays =
-        job.authority != Authority::Host || fs::write("/proc/sys/vm/memfd_noexec", "2").is_err();
+    let executable_memfd_stays = !(authority == Authority::Host && forbid_executable_memfd());
     // Required: with an unmapped id every create fails with EOVERFLOW.
-    let (root, wheel) = (Uid::from_raw(0), Gid::from_raw(0));
-    setresgid(wheel, wheel, wheel).map_err(doing("take the group id"))?;
-    setresuid(root, root, root).map_err(doing("take the user id"))?;
-    // Cleared by setresuid, like the parent-death signal: needed to write the inner id map.
-    prctl::set_dumpable(true).map_err(doing("own /proc/self"))?;
+    take_ids(Identity { uid: 0, gid: 0 })?;
     prctl::set_pdeathsig(Signal::SIGKILL).map_err(doing("die with the warden"))?;
     // It may have died before the signal was asked for, and its pid means nothing in here.
     if is_closed(tether).map_err(doing("look after the warden"))? {
         return Err(Failure::because("die with the warden", "it is already gone"));
     }
+    part_with_the_host()?;
+    Ok(executable_memfd_stays.then_some(Note::MemfdBySeccompOnly))
+}
+
+/// Whether memory files cannot be executed in this pid namespace from now on.
+pub(crate) fn forbid_executable_memfd() -> bool {
+    fs::write("/proc/sys/vm/memfd_noexec", "2").is_ok()
+}
+
+/// Cuts what new namespaces still share with those that they were copied from.
+pub(crate) fn part_with_the_host() -> Step {
     setsid().map_err(doing("leave the terminal"))?;
     nix::unistd::sethostname("belljar").map_err(doing("name the host"))?;
     let none: Option<&str> = None;
     mount(none, "/", none, MsFlags::MS_REC | MsFlags::MS_PRIVATE, none)
-        .map_err(doing("make mounts private"))?;
-    Ok(executable_memfd_stays.then_some(Note::MemfdBySeccompOnly))
+        .map_err(doing("make mounts private"))
+}
+
+/// Takes an identity for good, as this user namespace counts.
+pub(crate) fn take_ids(identity: Identity) -> Step {
+    let (uid, gid) = (Uid::from_raw(identity.uid), Gid::from_raw(identity.gid));
+    setresgid(gid, gid, gid).map_err(doing("take the group id"))?;
+    setresuid(uid, uid, uid).map_err(doing("take the user id"))?;
+    // Cleared by setresuid, like the parent-death signal: needed to write its own files in /proc.
+    prctl::set_dumpable(true).map_err(doing("own /proc/self"))
 }
 
 fn is_closed(tether: &OwnedFd) -> nix::Result<bool> {

@@ -2,12 +2,11 @@
 
 use std::io;
 
-use belljar_protocol::{Job, Note};
+use belljar_protocol::{Identity, Note};
 use nix::libc;
 use nix::sched::{CloneFlags, unshare};
-use nix::sys::prctl;
-use nix::unistd::{Gid, Uid, setresgid, setresuid};
 
+use crate::layers::namespaces::take_ids;
 use crate::layers::rootfs::Ground;
 use crate::stopwatch::{Failure, Step, best_effort, doing};
 use crate::sys;
@@ -25,28 +24,40 @@ const SECUREBITS: u64 = {
     bits | bits << 1 | keep_caps_locked
 };
 
-/// Gives up every privilege that is left, and the right to nest another jar.
-pub(crate) fn renounce(job: &Job, ground: &Ground) -> Step<Option<Note>> {
-    if !job.authority.makes_namespaces() {
-        return renounce_on_host(job);
-    }
-    forbid_namespaces(ground)?;
-    // The keys of whoever started the supervisor stay out of reach.
+/// Gives up every privilege that is left, and the right to nest another jar: in a user namespace
+/// that is the jar's own.
+pub(crate) fn renounce(ground: &Ground) -> Step {
+    forbid_namespaces(ground, "1")?;
+    leave_keyring()?;
+    sink_into_inner_namespace(ground, Identity { uid: 0, gid: 0 })?;
+    lower_bounding_set().map_err(doing("drop the bounding set"))?;
+    drop_capabilities()
+}
+
+/// The same in a user namespace that many jars share: its identity is taken here, and what is
+/// forbidden is so in the inner one alone.
+pub(crate) fn renounce_in_lot(identity: Identity, ground: &Ground) -> Step {
+    leave_keyring()?;
+    take_ids(identity)?;
+    sink_into_inner_namespace(ground, identity)?;
+    forbid_namespaces(ground, "0")?;
+    lower_bounding_set().map_err(doing("drop the bounding set"))?;
+    drop_capabilities()
+}
+
+/// The keys of whoever started the supervisor stay out of reach.
+fn leave_keyring() -> Step {
     match sys::join_new_session_keyring() {
         Err(error) if error.raw_os_error() != Some(libc::ENOSYS) => {
-            return Err(doing("leave the session keyring")(error));
+            Err(doing("leave the session keyring")(error))
         }
-        _ => {}
+        _ => Ok(()),
     }
-    sink_into_inner_namespace(ground)?;
-    lower_bounding_set().map_err(doing("drop the bounding set"))?;
-    drop_capabilities()?;
-    Ok(None)
 }
 
 /// The same where there is no namespace to be root in: what takes a privilege comes before the id
 /// of the payload, with which the privilege goes.
-fn renounce_on_host(job: &Job) -> Step<Option<Note>> {
+pub(crate) fn renounce_on_host(identity: Identity) -> Step<Option<Note>> {
     // A container may forbid it, and seccomp closes all keyrings to the payload anyway.
     best_effort(sys::join_new_session_keyring());
     let kept = match lower_bounding_set() {
@@ -54,11 +65,7 @@ fn renounce_on_host(job: &Job) -> Step<Option<Note>> {
         Err(error) if error.raw_os_error() == Some(libc::EPERM) => Some(Note::BoundingSetKept),
         Err(error) => return Err(doing("drop the bounding set")(error)),
     };
-    let (uid, gid) = (Uid::from_raw(job.uid), Gid::from_raw(job.gid));
-    setresgid(gid, gid, gid).map_err(doing("take the group id"))?;
-    setresuid(uid, uid, uid).map_err(doing("take the user id"))?;
-    // Cleared by setresuid: needed to write its own files in /proc.
-    prctl::set_dumpable(true).map_err(doing("own /proc/self"))?;
+    take_ids(identity)?;
     drop_capabilities()?;
     Ok(kept)
 }
@@ -84,9 +91,9 @@ fn drop_capabilities() -> Step {
     sys::prctl(libc::PR_SET_NO_NEW_PRIVS, 1).map_err(doing("set no_new_privs")).map(drop)
 }
 
-/// The kernel's own limit, under seccomp's: no nested namespace of any kind. One user namespace
-/// is left, for the next step.
-fn forbid_namespaces(ground: &Ground) -> Step {
+/// The kernel's own limit, under seccomp's: no nested namespace of any kind, but for as many user
+/// namespaces as the next step needs.
+fn forbid_namespaces(ground: &Ground, user_namespaces: &str) -> Step {
     for kind in ["mnt", "net", "pid", "ipc", "uts", "cgroup", "time"] {
         let setting = format!("sys/user/max_{kind}_namespaces");
         ground.write_proc(&setting, "0").map_err(doing(format!("set {setting}")))?;
@@ -97,17 +104,17 @@ fn forbid_namespaces(ground: &Ground) -> Step {
         ground.write_proc(&setting, most).map_err(doing(format!("set {setting}")))?;
     }
     let setting = "sys/user/max_user_namespaces";
-    ground.write_proc(setting, "1").map_err(doing(format!("set {setting}")))
+    ground.write_proc(setting, user_namespaces).map_err(doing(format!("set {setting}")))
 }
 
 /// A user namespace that owns nothing: a capability regained through a kernel bug would count for
 /// no mount, network or IPC namespace.
-fn sink_into_inner_namespace(ground: &Ground) -> Step {
+fn sink_into_inner_namespace(ground: &Ground, outer: Identity) -> Step {
     unshare(CloneFlags::CLONE_NEWUSER).map_err(doing("make the inner user namespace"))?;
     for (file, text) in [
         ("setgroups", "deny"),
-        ("uid_map", &format!("{UID} 0 1")),
-        ("gid_map", &format!("{UID} 0 1")),
+        ("uid_map", &format!("{UID} {} 1", outer.uid)),
+        ("gid_map", &format!("{UID} {} 1", outer.gid)),
     ] {
         ground.write_proc(&format!("self/{file}"), text).map_err(doing(format!("write {file}")))?;
     }

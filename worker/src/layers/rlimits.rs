@@ -1,7 +1,7 @@
 //! Holds against: one process spinning, filling a disk, or hoarding what the kernel counts per
 //! process. The tree as a whole is the cgroup's.
 
-use belljar_protocol::{Authority, Job, Note};
+use belljar_protocol::{Authority, Jar, Note};
 use nix::libc;
 use nix::sys::wait::waitpid;
 use rlimit::Resource;
@@ -14,9 +14,9 @@ const STACK_BYTES: u64 = 8 << 20;
 const PENDING_SIGNALS: u64 = 256;
 
 /// Lowers the ceilings for good: hard limits cannot be raised again (setrlimit(2)).
-pub(crate) fn lower(job: &Job) -> Step<[Option<Note>; 2]> {
-    let ceilings = &job.ceilings;
-    let processes = match job.authority {
+pub(crate) fn lower(jar: &Jar) -> Step<[Option<Note>; 2]> {
+    let ceilings = &jar.ceilings;
+    let processes = match jar.authority {
         Authority::Nothing => others_of_the_user()?.saturating_add(ceilings.processes),
         _ => ceilings.processes,
     };
@@ -49,14 +49,14 @@ pub(crate) fn lower(job: &Job) -> Step<[Option<Note>; 2]> {
 }
 
 /// Reads back those limits that a payload would raise first.
-pub(crate) fn stand(job: &Job) -> Step {
-    let processes = match job.authority {
+pub(crate) fn stand(jar: &Jar) -> Step {
+    let processes = match jar.authority {
         // Counted from a number that only forking told.
         Authority::Nothing => u64::MAX,
-        _ => job.ceilings.processes,
+        _ => jar.ceilings.processes,
     };
     for (resource, ceiling) in
-        [(Resource::NOFILE, job.ceilings.descriptors), (Resource::NPROC, processes)]
+        [(Resource::NOFILE, jar.ceilings.descriptors), (Resource::NPROC, processes)]
     {
         let (_, hard) = resource.get().map_err(doing("read a limit"))?;
         if hard > ceiling {

@@ -3,13 +3,12 @@
 
 use std::ffi::CString;
 use std::fs::{self, DirBuilder, File, OpenOptions};
-use std::io;
-use std::io::Write as _;
+use std::io::{self, Write as _};
 use std::os::fd::{AsFd, OwnedFd};
-use std::os::unix::fs::{DirBuilderExt, FileExt, OpenOptionsExt, PermissionsExt, symlink};
+use std::os::unix::fs::{DirBuilderExt, PermissionsExt, chown, symlink};
 use std::path::Path;
 
-use belljar_protocol::{Delivery, Job, Scratch};
+use belljar_protocol::{Contents, Delivery, Files, Identity, Jar, Job};
 use nix::fcntl::{OFlag, open, openat};
 use nix::libc;
 use nix::mount::{MntFlags, MsFlags, mount, umount2};
@@ -17,6 +16,7 @@ use nix::sys::stat::{Mode, SFlag, fstat};
 use nix::unistd::{chdir, pivot_root};
 
 use crate::control::Luggage;
+use crate::files::{self, inside, make_directory, make_parents};
 use crate::stopwatch::{Failure, Step, doing};
 use crate::sys;
 
@@ -33,6 +33,8 @@ pub(crate) struct Ground {
     proc: OwnedFd,
     /// Where the writable places lie: the new root, or the directory that takes its place.
     root: OwnedFd,
+    /// Where secrets can still be written, by who holds it alone.
+    hatch: Option<OwnedFd>,
 }
 
 /// Where the new root is built: a directory that every host has.
@@ -49,7 +51,7 @@ pub(crate) const WRITABLE: [&str; 3] = ["work", "tmp", "dev/shm"];
 const SECRETS: &str = "run/secrets";
 
 /// Opens what the job lets the payload see of the host.
-pub(crate) fn open_sources(job: &Job) -> Step<Sources> {
+pub(crate) fn open_sources(jar: &Jar) -> Step<Sources> {
     let read_only = libc::MOUNT_ATTR_RDONLY | libc::MOUNT_ATTR_NOSUID;
     let open = |source: &str, attributes| -> Step<OwnedFd> {
         let failed = || doing::<io::Error>(format!("bind {source}"));
@@ -58,10 +60,10 @@ pub(crate) fn open_sources(job: &Job) -> Step<Sources> {
         Ok(tree)
     };
     let mut sources = Sources { binds: Vec::new(), devices: Vec::new() };
-    if !job.authority.makes_namespaces() {
+    if !jar.authority.makes_namespaces() {
         return Ok(sources);
     }
-    for bind in &job.mounts {
+    for bind in &jar.mounts {
         let tree = open(&bind.source, read_only | libc::MOUNT_ATTR_NODEV)?;
         sources.binds.push((tree, bind.target.clone()));
     }
@@ -75,52 +77,115 @@ pub(crate) fn open_sources(job: &Job) -> Step<Sources> {
 /// Builds the new root and leaves the old one for good. Without the right to, what the supervisor
 /// prepared takes its place, and Landlock alone keeps the rest of the host away.
 pub(crate) fn build(job: &Job, luggage: &Luggage, sources: Sources) -> Step<Ground> {
-    let path = OFlag::O_PATH | OFlag::O_CLOEXEC;
-    let proc = open("/proc", path, Mode::empty()).map_err(doing("open /proc"))?;
-    if !job.authority.makes_namespaces() {
+    let jar = &job.jar;
+    let proc = open_proc()?;
+    if !jar.authority.makes_namespaces() {
         let root = luggage.ground.as_ref().map(OwnedFd::try_clone);
         let root = root.ok_or_else(|| Failure::because("stand on the host", "no directory came"));
-        return Ok(Ground { proc, root: root?.map_err(doing("stand on the host"))? });
+        return Ok(Ground { proc, root: root?.map_err(doing("stand on the host"))?, hatch: None });
     }
-    mount_tmpfs(BUILDING_SITE, &format!("mode=755,size={}", root_bytes(job)), MsFlags::MS_NOEXEC)?;
-    chdir(BUILDING_SITE).map_err(doing("enter the new root"))?;
+    let mut bytes = bytes_of(jar, &job.task.files);
+    bytes += u64::try_from(job.task.secrets.len_bytes()).unwrap_or(u64::MAX);
+    lay(jar, luggage.jar_contents.as_ref(), sources, bytes)?;
+    mount_proc()?;
+    mount_scratch(jar, Identity { uid: 0, gid: 0 })?;
+    files::write(&job.task.files, luggage.task_contents.as_ref())?;
+    if jar.delivery == Delivery::Files && !job.task.secrets.is_empty() {
+        make_directory(SECRETS)?;
+        files::write_secrets(&job.task.secrets, SECRETS)?;
+    }
+    move_in()?;
+    Ok(Ground { proc, root: open_root()?, hatch: None })
+}
 
+/// Builds the root that many jars will have, and moves into it.
+pub(crate) fn build_shared(jar: &Jar, luggage: &Luggage, sources: Sources) -> Step<OwnedFd> {
+    let proc = open_proc()?;
+    let nothing = Files { entries: Vec::new(), contents: Contents::Inline(Vec::new()) };
+    lay(jar, luggage.jar_contents.as_ref(), sources, bytes_of(jar, &nothing))?;
+    for place in WRITABLE.iter().chain(&[SECRETS]) {
+        make_directory(place)?;
+    }
+    // The kernel lets nobody mount one who cannot see one (mount_namespaces(7)).
+    mount_proc()?;
+    move_in()?;
+    Ok(proc)
+}
+
+/// Makes a copy of that root, in mount and pid namespaces of its own, the one of a single jar.
+pub(crate) fn build_own(jar: &Jar, identity: Identity, proc: OwnedFd) -> Step<Ground> {
+    chdir("/").map_err(doing("enter the root"))?;
+    mount_proc()?;
+    let hatch = mount_scratch(jar, identity)?;
+    Ground::here(proc, hatch)
+}
+
+fn open_proc() -> Step<OwnedFd> {
+    let path = OFlag::O_PATH | OFlag::O_CLOEXEC;
+    open("/proc", path, Mode::empty()).map_err(doing("open /proc"))
+}
+
+fn open_root() -> Step<OwnedFd> {
+    let path = OFlag::O_PATH | OFlag::O_CLOEXEC;
+    open("/", path, Mode::empty()).map_err(doing("open the new root"))
+}
+
+/// Lays out everything of a root that holds for any process in it.
+fn lay(jar: &Jar, contents: Option<&File>, sources: Sources, bytes: u64) -> Step {
+    mount_tmpfs(BUILDING_SITE, &format!("mode=755,size={bytes}"), MsFlags::MS_NOEXEC)?;
+    chdir(BUILDING_SITE).map_err(doing("enter the new root"))?;
     for (tree, target) in sources.binds.into_iter().chain(sources.devices) {
         attach(&tree, inside(&target)?)?;
     }
-    mount_proc()?;
-    mount_scratch(job.scratch)?;
     for (path, target) in DEVICE_LINKS {
         symlink(target, path).map_err(doing(format!("link {path}")))?;
     }
-    for link in &job.links {
+    for link in &jar.links {
         let path = inside(&link.path)?;
         make_parents(path)?;
         symlink(&link.target, path).map_err(doing(format!("link {}", link.path)))?;
     }
-    write_files(job, &luggage.contents)?;
-    write_secrets(job)?;
+    files::write(&jar.files, contents)
+}
 
+/// Leaves the old root for good, and makes the new one read-only.
+fn move_in() -> Step {
     // The dot form of pivot_root(2) needs no place to put the old root: it lies on top of the
     // new one until it is detached.
     pivot_root(".", ".").map_err(doing("pivot the root"))?;
     umount2(".", MntFlags::MNT_DETACH).map_err(doing("detach the old root"))?;
     chdir("/").map_err(doing("enter the new root"))?;
-    let root = open("/", path, Mode::empty()).map_err(doing("open the new root"))?;
-    sys::restrict_tree(root.as_fd(), libc::MOUNT_ATTR_RDONLY, false)
-        .map_err(doing("make the root read-only"))?;
-    Ok(Ground { proc, root })
+    sys::restrict_tree(open_root()?.as_fd(), libc::MOUNT_ATTR_RDONLY, false)
+        .map_err(doing("make the root read-only"))
 }
 
 impl Ground {
+    /// The root of this process.
+    pub(crate) fn here(proc: OwnedFd, hatch: Option<OwnedFd>) -> Step<Self> {
+        Ok(Self { proc, root: open_root()?, hatch })
+    }
+
     pub(crate) fn root(&self) -> &OwnedFd {
         &self.root
+    }
+
+    pub(crate) fn hatch(&self) -> Option<&OwnedFd> {
+        self.hatch.as_ref()
+    }
+
+    pub(crate) fn into_hatch(self) -> Option<OwnedFd> {
+        self.hatch
     }
 
     /// One of the [`WRITABLE`] places.
     pub(crate) fn open(&self, place: &str) -> nix::Result<OwnedFd> {
         let flags = OFlag::O_PATH | OFlag::O_DIRECTORY | OFlag::O_CLOEXEC;
         openat(&self.root, place, flags, Mode::empty())
+    }
+
+    /// Opens a file of the host's /proc to read.
+    pub(crate) fn open_proc(&self, path: &str) -> nix::Result<OwnedFd> {
+        openat(&self.proc, path, OFlag::O_RDONLY | OFlag::O_CLOEXEC, Mode::empty())
     }
 
     /// Writes one setting of this process or of its namespaces.
@@ -140,25 +205,52 @@ fn mount_proc() -> Step {
         .map_err(doing("mount a fresh /proc"))
 }
 
-fn mount_scratch(scratch: Scratch) -> Step {
-    const BASE: &str = "scratch";
+/// The writable places, and the directory that will hold secrets if they come as files.
+fn mount_scratch(jar: &Jar, owner: Identity) -> Step<Option<OwnedFd>> {
+    // Where it lies until its last part covers it: nothing has to be unmounted, which would wait
+    // for the whole kernel.
+    const BASE: &str = "tmp";
+    let none: Option<&str> = None;
+    let scratch = jar.scratch;
     make_directory(BASE)?;
     let options = format!("mode=755,size={},nr_inodes={}", scratch.bytes, scratch.inodes);
     let noexec = if scratch.exec { MsFlags::empty() } else { MsFlags::MS_NOEXEC };
     mount_tmpfs(BASE, &options, noexec)?;
-    let none: Option<&str> = None;
-    for (part, mode) in [("work", 0o755), ("tmp", 0o1777), ("dev/shm", 0o1777)] {
-        let own = format!("{BASE}/{}", part.rsplit('/').next().unwrap_or(part));
+    let hatch = match jar.delivery {
+        Delivery::Files if Path::new(SECRETS).is_dir() => Some(mount_secrets(BASE, owner)?),
+        Delivery::Files | Delivery::Descriptor => None,
+    };
+    for (part, mode) in [("work", 0o755), ("dev/shm", 0o1777), ("tmp", 0o1777)] {
+        let own = own_directory(BASE, part, mode, owner)?;
         make_directory(part)?;
-        DirBuilder::new().mode(mode).create(&own).map_err(doing(format!("make /{part}")))?;
-        // The process has umask 022; these two are for everyone in the jar.
-        fs::set_permissions(&own, fs::Permissions::from_mode(mode))
-            .map_err(doing(format!("open /{part}")))?;
         mount(Some(own.as_str()), part, none, MsFlags::MS_BIND, none)
             .map_err(doing(format!("mount /{part}")))?;
     }
-    umount2(BASE, MntFlags::MNT_DETACH).map_err(doing("hide the scratch base"))?;
-    fs::remove_dir(BASE).map_err(doing("remove the scratch base"))
+    Ok(hatch)
+}
+
+/// Shows a directory of the scratch space at the place of secrets, read-only, and keeps it open.
+fn mount_secrets(base: &str, owner: Identity) -> Step<OwnedFd> {
+    let none: Option<&str> = None;
+    let own = own_directory(base, SECRETS, 0o700, owner)?;
+    let flags = OFlag::O_PATH | OFlag::O_DIRECTORY | OFlag::O_CLOEXEC;
+    let hatch = open(own.as_str(), flags, Mode::empty()).map_err(doing("open /run/secrets"))?;
+    mount(Some(own.as_str()), SECRETS, none, MsFlags::MS_BIND, none)
+        .map_err(doing("mount /run/secrets"))?;
+    let shown = open(SECRETS, flags, Mode::empty()).map_err(doing("open /run/secrets"))?;
+    sys::restrict_tree(shown.as_fd(), libc::MOUNT_ATTR_RDONLY, false)
+        .map_err(doing("make /run/secrets read-only"))?;
+    Ok(hatch)
+}
+
+fn own_directory(base: &str, part: &str, mode: u32, owner: Identity) -> Step<String> {
+    let own = format!("{base}/{}", part.rsplit('/').next().unwrap_or(part));
+    DirBuilder::new().mode(mode).create(&own).map_err(doing(format!("make /{part}")))?;
+    // The process has umask 022; some of these are for everyone in the jar.
+    fs::set_permissions(&own, fs::Permissions::from_mode(mode))
+        .and_then(|()| chown(&own, Some(owner.uid), Some(owner.gid)))
+        .map_err(doing(format!("open /{part}")))?;
+    Ok(own)
 }
 
 fn mount_tmpfs(target: &str, options: &str, more: MsFlags) -> Step {
@@ -189,76 +281,16 @@ fn attach(tree: &OwnedFd, target: &str) -> Step {
     sys::attach_tree(tree.as_fd(), &c_path(target)?).map_err(doing(format!("mount /{target}")))
 }
 
-fn write_files(job: &Job, contents: &File) -> Step {
-    let mut offset = 0;
-    for file in &job.files {
-        let path = inside(&file.path)?;
-        make_parents(path)?;
-        let length = usize::try_from(file.bytes).map_err(|_| too_large(path))?;
-        let mut bytes = vec![0; length];
-        contents
-            .read_exact_at(&mut bytes, offset)
-            .and_then(|()| create(path, file.mode)?.write_all(&bytes))
-            .map_err(doing(format!("write /{path}")))?;
-        offset += file.bytes;
-    }
-    Ok(())
-}
-
-/// The convention of systemd and of container engines: one file per secret, readable by its owner.
-fn write_secrets(job: &Job) -> Step {
-    if job.delivery != Delivery::Files || job.secrets.is_empty() {
-        return Ok(());
-    }
-    make_directory(SECRETS)?;
-    for (name, value) in job.secrets.iter() {
-        create(&format!("{SECRETS}/{name}"), 0o400)
-            .and_then(|mut file| file.write_all(value))
-            .map_err(doing(format!("write /{SECRETS}/{name}")))?;
-    }
-    Ok(())
-}
-
-fn create(path: &str, mode: u32) -> io::Result<File> {
-    OpenOptions::new().create_new(true).write(true).mode(mode).open(path)
-}
-
-fn make_parents(path: &str) -> Step {
-    match path.rsplit_once('/') {
-        Some((parent, _)) => make_directory(parent),
-        None => Ok(()),
-    }
-}
-
-fn make_directory(path: &str) -> Step {
-    DirBuilder::new()
-        .recursive(true)
-        .mode(0o755)
-        .create(path)
-        .map_err(doing(format!("make /{path}")))
-}
-
-/// A path of the jar, relative to the root under construction.
-fn inside(path: &str) -> Step<&str> {
-    let relative = path.strip_prefix('/').filter(|rest| {
-        !rest.is_empty() && rest.split('/').all(|part| !matches!(part, "" | "." | ".."))
-    });
-    relative.ok_or_else(|| Failure::because("place a file", format!("{path:?} is no plain path")))
-}
-
 /// Room for what is written outside the scratch space, and for the directories themselves.
-fn root_bytes(job: &Job) -> u64 {
+fn bytes_of(jar: &Jar, others: &Files) -> u64 {
     const SPARE_BYTES: u64 = 1 << 20;
     const PAGE_BYTES: u64 = 4096;
-    let files: u64 = job.files.iter().map(|file| file.bytes.next_multiple_of(PAGE_BYTES)).sum();
-    let secrets = u64::try_from(job.secrets.len_bytes()).unwrap_or(u64::MAX);
-    SPARE_BYTES + files + secrets + PAGE_BYTES * (job.files.len() + job.mounts.len()) as u64
+    let files = jar.files.entries.iter().chain(&others.entries);
+    let bytes: u64 = files.map(|file| PAGE_BYTES + file.bytes.next_multiple_of(PAGE_BYTES)).sum();
+    SPARE_BYTES + bytes + PAGE_BYTES * jar.mounts.len() as u64
 }
 
 fn c_path(path: &str) -> Step<CString> {
     CString::new(path).map_err(|_| Failure::because("name a path", "it holds a NUL"))
 }
 
-fn too_large(path: &str) -> Failure {
-    Failure::because(&format!("write /{path}"), "it is larger than memory")
-}

@@ -9,7 +9,7 @@ mod conditions;
 #[cfg(test)]
 mod table;
 
-use std::os::fd::OwnedFd;
+use std::os::fd::{AsFd, OwnedFd};
 
 use belljar_protocol::Syscalls;
 use nix::libc::{self, sock_filter};
@@ -30,7 +30,7 @@ struct Denied {
 /// Installs the filter for good, and hands its listener to the warden.
 pub(crate) fn install(syscalls: Syscalls, tether: &OwnedFd) -> Step {
     let listener = sys::install_filter(program(syscalls)).map_err(doing("install the filter"))?;
-    send_with(tether, b"notify", &[&listener]).map_err(doing("hand over the listener"))
+    send_with(tether, b"notify", &[listener.as_fd()]).map_err(doing("hand over the listener"))
 }
 
 /// The filter of a profile, for `seccomp(2)`.

@@ -27,23 +27,22 @@ type Caught<T> = std::result::Result<T, Thrown>;
 type Rejections = Rc<RefCell<Vec<(Persistent<Value<'static>>, Thrown)>>>;
 
 pub(crate) struct Engine {
-    runtime: Runtime,
-    context: Context,
-    output: Rc<Output>,
-    timers: Rc<Timers>,
+    // Dropped in this order: no value may outlive the runtime that it lives in.
+    /// What the prelude returned: functions for us alone.
+    prelude: Persistent<Object<'static>>,
     rejections: Rejections,
-    /// Turns whatever was thrown into text.
-    describe: Persistent<Function<'static>>,
+    timers: Rc<Timers>,
+    context: Context,
+    runtime: Runtime,
+    output: Rc<Output>,
 }
 
 impl Engine {
-    /// An engine with all globals in place. The secrets are the script's from here on.
+    /// An engine with all globals in place but those that depend on the run.
     pub(crate) fn new(
         modules: Modules,
         output: &Rc<Output>,
         memory_bytes: Option<usize>,
-        args: Vec<String>,
-        secrets: &Secrets,
     ) -> Result<Self> {
         let runtime = Runtime::new()?;
         runtime.set_max_stack_size(STACK_BYTES);
@@ -58,13 +57,30 @@ impl Engine {
 
         let context = Context::full(&runtime)?;
         let timers = Rc::new(Timers::default());
-        let describe = context.with(|ctx| {
+        let prelude = context.with(|ctx| {
             let natives = natives::object(&ctx, output, &timers)?;
-            natives.set("args", args)?;
-            natives.set("secrets", natives::secret_pairs(&ctx, secrets)?)?;
-            build_globals(&ctx, natives)
+            let prelude: Object = natives::part(&ctx, "prelude")?.call((natives,))?;
+            Ok::<_, Error>(Persistent::save(&ctx, prelude))
         })?;
-        Ok(Self { runtime, context, output: Rc::clone(output), timers, rejections, describe })
+        Ok(Self { prelude, rejections, timers, context, runtime, output: Rc::clone(output) })
+    }
+
+    /// Reads ahead of its first use whatever a script may need.
+    pub(crate) fn prepare(&self) -> Result<()> {
+        self.context.with(|ctx| self.part(&ctx, "prepare")?.call(()))
+    }
+
+    /// The limit of another run than the one this engine was made for.
+    pub(crate) fn set_memory_limit(&self, memory_bytes: Option<usize>) {
+        self.runtime.set_memory_limit(memory_bytes.unwrap_or(0));
+    }
+
+    /// Completes the globals. The secrets are the script's from here on.
+    pub(crate) fn begin(&self, args: Vec<String>, secrets: &Secrets) -> Result<()> {
+        self.context.with(|ctx| {
+            let pairs = natives::secret_pairs(&ctx, secrets)?;
+            self.part(&ctx, "begin")?.call((args, pairs))
+        })
     }
 
     /// Runs a module and all that it leaves behind, and returns the exit code.
@@ -135,11 +151,16 @@ impl Engine {
         })
     }
 
+    fn part<'js>(&self, ctx: &Ctx<'js>, name: &str) -> Result<Function<'js>> {
+        self.prelude.clone().restore(ctx)?.get(name)
+    }
+
     fn report(&self, thrown: Thrown) {
         let text = self.context.with(|ctx| {
             let thrown = thrown.restore(&ctx)?;
-            let described =
-                self.describe.clone().restore(&ctx)?.call::<_, String>((thrown.clone(),));
+            let described = self
+                .part(&ctx, "describe")
+                .and_then(|describe| describe.call::<_, String>((thrown.clone(),)));
             // Describing takes memory and trusts the script's own objects: both may be spoilt.
             described.or_else(|error| {
                 drop(ctx.catch());
@@ -173,13 +194,4 @@ fn track_rejections(runtime: &Runtime) -> Rejections {
         },
     )));
     rejections
-}
-
-/// Runs the prelude; what it returns describes thrown values.
-fn build_globals<'js>(
-    ctx: &Ctx<'js>,
-    natives: Object<'js>,
-) -> Result<Persistent<Function<'static>>> {
-    let describe: Function = natives::part(ctx, "prelude")?.call((natives,))?;
-    Ok(Persistent::save(ctx, describe))
 }

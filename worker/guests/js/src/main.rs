@@ -3,10 +3,13 @@
 //! It is a payload like any other: it holds no trust and draws no boundary. Scripts may read and
 //! write whatever the process may, because the jar around the process decides what that is.
 //!
+//! `belljar-js --primed` gets ready first, and then waits on descriptor 3 for what to run.
+//!
 //! Exit status: 0, or what `belljar.exit` was given; 1 for an uncaught error; 2 when there was
 //! nothing to run.
 
 mod engine;
+mod line;
 mod modules;
 mod natives;
 mod output;
@@ -14,11 +17,13 @@ mod raw;
 mod secrets;
 mod timers;
 
-use std::{convert::Infallible, env, ffi::OsStr, rc::Rc};
+use std::{convert::Infallible, env, rc::Rc};
 
 use engine::Engine;
+use line::Line;
 use modules::Modules;
 use output::Output;
+use secrets::Secrets;
 
 fn main() {
     let output = Rc::new(Output::default());
@@ -30,26 +35,67 @@ fn main() {
 /// `Err` is whatever keeps the first statement of the script from running.
 fn run(output: &Rc<Output>) -> Result<Infallible, String> {
     let secrets = secrets::receive()?;
-    let memory_bytes =
-        env::var_os("BELLJAR_JS_MEMORY_BYTES").as_deref().map(memory_bytes).transpose()?;
+    let memory_bytes = memory_bytes()?;
     let mut args = env::args_os().skip(1);
     let entry = args.next().ok_or("usage: belljar-js ENTRY [ARGS...]")?;
+    if entry == "--primed" {
+        return run_primed(output, memory_bytes);
+    }
     let args = args.map(|arg| arg.to_string_lossy().into_owned()).collect();
 
     let modules = Modules::here();
     let name = modules.name(entry.as_ref())?;
     let source = modules::read_source(&name)?;
 
-    let engine = Engine::new(modules, output, memory_bytes, args, &secrets)
-        .map_err(|error| format!("the engine did not start: {error}"))?;
+    let engine = Engine::new(modules, output, memory_bytes).map_err(refused)?;
+    engine.begin(args, &secrets).map_err(refused)?;
     drop(secrets);
     let code = engine.run(&name, source);
     // Nothing is torn down: the kernel frees a heap faster than we could.
     output.exit(code)
 }
 
-fn memory_bytes(value: &OsStr) -> Result<usize, String> {
+/// The same, with everything done ahead that does not depend on the task.
+fn run_primed(output: &Rc<Output>, memory_bytes: Option<usize>) -> Result<Infallible, String> {
+    rehearse(memory_bytes)?;
+    let modules = Modules::here();
+    let engine = Engine::new(modules.clone(), output, memory_bytes).map_err(refused)?;
+    engine.prepare().map_err(refused)?;
+
+    let line = Line::take();
+    let Some(task) = line.wait()? else { output.exit(0) };
+    output.announce_on(line);
+    line::write_files(&task.files)?;
+    line::set_environment(&task.env)?;
+    engine.set_memory_limit(self::memory_bytes()?);
+    let mut args = task.argv.into_iter();
+    let entry = args.next().ok_or("the task has no script")?;
+    let name = modules.name(entry.as_ref())?;
+    let source = modules::read_source(&name)?;
+    engine.begin(args.collect(), &Secrets::from(&task.secrets)).map_err(refused)?;
+    drop(task.secrets);
+    let code = engine.run(&name, source);
+    output.exit(code)
+}
+
+/// Runs a script that nobody hears in an engine of its own, so that the code of a run has been
+/// touched before there is a run.
+fn rehearse(memory_bytes: Option<usize>) -> Result<(), String> {
+    let engine =
+        Engine::new(Modules::here(), &Rc::new(Output::nowhere()), memory_bytes).map_err(refused)?;
+    engine.begin(Vec::new(), &Secrets::default()).map_err(refused)?;
+    engine.run("rehearsal", include_str!("rehearsal.js").to_owned());
+    Ok(())
+}
+
+#[expect(clippy::needless_pass_by_value, reason = "as `map_err` hands it over")]
+fn refused(error: rquickjs::Error) -> String {
+    format!("the engine did not start: {error}")
+}
+
+fn memory_bytes() -> Result<Option<usize>, String> {
+    let Some(value) = env::var_os("BELLJAR_JS_MEMORY_BYTES") else { return Ok(None) };
     let number = value.to_str().and_then(|text| text.parse().ok());
     let refusal = || format!("BELLJAR_JS_MEMORY_BYTES is not a number: {}", value.display());
-    number.ok_or_else(refusal)
+    number.map(Some).ok_or_else(refusal)
 }

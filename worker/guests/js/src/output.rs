@@ -1,11 +1,13 @@
 //! What leaves the process: standard output in large pieces, standard error at once, and the end.
 
 use std::{
-    cell::{Cell, RefCell},
+    cell::{Cell, OnceCell, RefCell},
     io::{self, ErrorKind, Write},
     process,
     time::{Duration, Instant},
 };
+
+use crate::line::Line;
 
 const BUFFER_BYTES: usize = 64 << 10;
 /// A busy script may be killed at any time; what it printed earlier than this is already out.
@@ -16,11 +18,22 @@ const STALE_AFTER: Duration = Duration::from_millis(50);
 pub(crate) struct Output {
     buffer: RefCell<Vec<u8>>,
     flushed: Cell<Option<Instant>>,
+    /// Where somebody waits to hear of the end.
+    line: OnceCell<Line>,
+    discards: bool,
 }
 
 impl Output {
+    /// An output that goes nowhere.
+    pub(crate) fn nowhere() -> Self {
+        Self { discards: true, ..Self::default() }
+    }
+
     /// Appends to standard output.
     pub(crate) fn write(&self, bytes: &[u8]) {
+        if self.discards {
+            return;
+        }
         self.buffer.borrow_mut().extend_from_slice(bytes);
         if self.buffer.borrow().len() > BUFFER_BYTES {
             self.flush();
@@ -36,7 +49,7 @@ impl Output {
             if error.kind() != ErrorKind::BrokenPipe {
                 complain(format!("belljar-js: cannot write to standard output: {error}\n"));
             }
-            leave(1);
+            self.leave(1);
         }
     }
 
@@ -52,16 +65,24 @@ impl Output {
     /// Flushes and ends the process.
     pub(crate) fn exit(&self, code: u8) -> ! {
         self.flush();
-        leave(code)
+        self.leave(code)
+    }
+
+    /// The end of the process will be announced there.
+    pub(crate) fn announce_on(&self, line: Line) {
+        drop(self.line.set(line));
+    }
+
+    /// Ends the process from anywhere: `belljar.exit`, or a reader that has gone.
+    fn leave(&self, code: u8) -> ! {
+        if let Some(line) = self.line.get() {
+            line.announce(code);
+        }
+        process::exit(i32::from(code))
     }
 }
 
 /// Writes to standard error. A reader that has gone is no reason to stop.
 pub(crate) fn complain(text: impl AsRef<[u8]>) {
     drop(io::stderr().write_all(text.as_ref()));
-}
-
-#[expect(clippy::exit, reason = "belljar.exit and a vanished reader end the process from anywhere")]
-fn leave(code: u8) -> ! {
-    process::exit(i32::from(code))
 }

@@ -1,9 +1,13 @@
-// Builds the globals from what Rust provides, and returns the function that describes an error.
+// Builds the globals from what Rust provides. What it returns finishes them when the script's
+// arguments and secrets are known, describes an error, and prepares for a script to come.
 // Every run pays for reading this file: what few scripts need is a part, read when it is needed.
 (native) => {
+  const parts = {};
+  const part = (name) => (parts[name] ??= native.part(name));
+  let secrets;
   let inspector;
   let clone;
-  const inspect = (value) => (inspector ??= native.part("inspect")(secrets))(value);
+  const inspect = (value) => (inspector ??= part("inspect")(secrets))(value);
 
   const define = (object, properties) => {
     for (const [name, value] of Object.entries(properties)) {
@@ -22,23 +26,24 @@
   };
   const raw = (data) => (typeof data === "string" ? data.toWellFormed() : toBytes(data));
 
-  // The map is frozen, and yet a Proxy: only a trap can make sloppy code hear of its refusal.
-  const plain = Object.create(null);
-  for (const [name, value] of native.secrets) {
-    // Bytes cannot be frozen; every reader gets a copy.
-    const access = typeof value === "string" ? { value } : { get: () => value.slice() };
-    Object.defineProperty(plain, name, { enumerable: true, ...access });
-  }
   const refuse = () => {
     throw new TypeError("belljar.secrets is read-only");
   };
-  const secrets = new Proxy(Object.freeze(plain), {
-    set: refuse,
-    defineProperty: refuse,
-    deleteProperty: refuse,
-    setPrototypeOf: refuse,
-  });
-  delete native.secrets;
+  // The map is frozen, and yet a Proxy: only a trap can make sloppy code hear of its refusal.
+  const seal = (pairs) => {
+    const plain = Object.create(null);
+    for (const [name, value] of pairs) {
+      // Bytes cannot be frozen; every reader gets a copy.
+      const access = typeof value === "string" ? { value } : { get: () => value.slice() };
+      Object.defineProperty(plain, name, { enumerable: true, ...access });
+    }
+    return new Proxy(Object.freeze(plain), {
+      set: refuse,
+      defineProperty: refuse,
+      deleteProperty: refuse,
+      setPrototypeOf: refuse,
+    });
+  };
 
   const show = (value) => (typeof value === "string" ? value : inspect(value));
   const describe = (thrown) => {
@@ -160,13 +165,11 @@
   };
 
   define(globalThis, {
-    TextEncoder, TextDecoder, crypto, structuredClone: (value) => (clone ??= native.part("clone")(inspect))(value),
+    TextEncoder, TextDecoder, crypto, structuredClone: (value) => (clone ??= part("clone")(inspect))(value),
   });
 
   const decode = (bytes) => native.decode(bytes, false);
-  const belljar = frozen({
-    secrets,
-    args: Object.freeze(native.args),
+  const abilities = {
     stdin: frozen({
       text: () => decode(native.readAll()),
       bytes: () => native.readAll(),
@@ -192,7 +195,15 @@
       }
       native.exit(code);
     },
-  });
-  Object.defineProperty(globalThis, "belljar", { value: belljar, enumerable: true });
-  return describe;
+  };
+
+  return {
+    describe,
+    begin: (args, pairs) => {
+      secrets = seal(pairs);
+      const value = frozen({ secrets, args: Object.freeze(args), ...abilities });
+      Object.defineProperty(globalThis, "belljar", { value, enumerable: true });
+    },
+    prepare: () => ["inspect", "clone"].forEach(part),
+  };
 };

@@ -2,6 +2,7 @@
 
 use std::{
     env,
+    ffi::OsStr,
     fs::File,
     os::fd::{FromRawFd, OwnedFd, RawFd},
 };
@@ -22,6 +23,28 @@ pub(crate) fn take_descriptor(name: &str) -> Result<Option<File>, String> {
     // SAFETY: whoever set the variable gave this descriptor away, and nothing was opened before.
     let descriptor = unsafe { OwnedFd::from_raw_fd(number) };
     Ok(Some(File::from(descriptor)))
+}
+
+/// Takes over descriptor 3, on which whoever starts this program with `--primed` put the line.
+#[expect(unsafe_code, reason = "a convention is all that is handed over")]
+pub(crate) fn take_line() -> File {
+    // SAFETY: the caller gave this descriptor away; if it did not, reading it fails.
+    let line = unsafe { OwnedFd::from_raw_fd(3) };
+    File::from(line)
+}
+
+/// Removes a variable from the environment.
+#[expect(unsafe_code, reason = "the environment is shared with the C library")]
+pub(crate) fn remove_variable(name: &OsStr) {
+    // SAFETY: this program has one thread, and keeps no pointer into the environment.
+    unsafe { env::remove_var(name) };
+}
+
+/// Sets a variable of the environment; the name is neither empty nor has it a `=`.
+#[expect(unsafe_code, reason = "the environment is shared with the C library")]
+pub(crate) fn set_variable(name: &str, value: &str) {
+    // SAFETY: this program has one thread, and keeps no pointer into the environment.
+    unsafe { env::set_var(name, value) };
 }
 
 /// A copy of the bytes behind a `Uint8Array`; a detached one is empty, as it is to a script.

@@ -2,6 +2,7 @@
 
 use std::io::Read;
 
+use belljar_protocol::SecretMap;
 use zeroize::Zeroizing;
 
 use crate::raw;
@@ -28,6 +29,22 @@ pub(crate) fn receive() -> Result<Secrets, String> {
     match secrets.entries().last() {
         Some(Err(())) => Err("the secrets are cut short or not in the expected form".to_owned()),
         _ => Ok(secrets),
+    }
+}
+
+impl From<&SecretMap> for Secrets {
+    fn from(map: &SecretMap) -> Self {
+        let mut bytes =
+            Zeroizing::new(Vec::with_capacity(map.len_bytes() + 8 * map.iter().count()));
+        for (name, value) in map.iter() {
+            for field in [name.as_bytes(), value] {
+                // A message on the line is far smaller than that.
+                let length = u32::try_from(field.len()).unwrap_or(u32::MAX);
+                bytes.extend_from_slice(&length.to_le_bytes());
+                bytes.extend_from_slice(field);
+            }
+        }
+        Self(bytes)
     }
 }
 

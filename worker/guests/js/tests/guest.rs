@@ -5,6 +5,7 @@
 mod scripts;
 
 use std::{
+    fs,
     io::Write,
     process::{Output, Stdio},
     time::{Duration, Instant},
@@ -41,6 +42,13 @@ fn fails(source: &str, stderr: &str) {
     };
     assert_eq!(shown.lines().map(plain).collect::<String>(), stderr);
     check(&output, 1, "", &shown);
+}
+
+/// Hands `map` over as the worker does: on a descriptor named in the environment.
+fn run_with_secrets(scripts: &Scripts, map: &[u8]) -> Output {
+    fs::write(scripts.0.path().join("map"), map).unwrap();
+    let hand_over = r#"exec 7<map; BELLJAR_SECRETS_FD=7 exec "$0" "$@""#;
+    scripts.command("/bin/sh").args(["-c", hand_over, BINARY, "main.js"]).output().unwrap()
 }
 
 fn map(secrets: &[(&str, &[u8])]) -> Vec<u8> {
@@ -247,7 +255,7 @@ fn secrets_are_there_and_shown_by_name_only() {
          print(belljar.files.exists('/proc/self/fd/7'))",
     )]);
     let output =
-        scripts.run_with_secrets(&map(&[("TOKEN", b"hunter2 \xc3\xa4"), ("RAW", b"\xff\x01")]));
+        run_with_secrets(&scripts, &map(&[("TOKEN", b"hunter2 \xc3\xa4"), ("RAW", b"\xff\x01")]));
     let shown = "{ TOKEN: [secret], RAW: [secret] } [ 'TOKEN', 'RAW' ] undefined\n\
                  hunter2 ä 255,1 null\n255\nfalse\n";
     check(&output, 0, shown, "");
@@ -263,7 +271,7 @@ fn secrets_cannot_be_written_even_by_sloppy_code() {
          sloppy('Object.defineProperty(s, \"X\", { value: 1 })'); sloppy('s.__proto__ = {}; Object.setPrototypeOf(s, {})');\
          print(belljar.secrets.TOKEN); sloppy('belljar.secrets = 1; if (belljar.secrets !== 1) throw Error(\"kept\")')",
     )]);
-    let output = scripts.run_with_secrets(&map(&[("TOKEN", b"t")]));
+    let output = run_with_secrets(&scripts, &map(&[("TOKEN", b"t")]));
     let refused = "belljar.secrets is read-only\n".repeat(5);
     check(&output, 0, &format!("{refused}t\nkept\n"), "");
 }
@@ -271,11 +279,11 @@ fn secrets_cannot_be_written_even_by_sloppy_code() {
 #[test]
 fn a_broken_secret_map_runs_nothing() {
     let scripts = Scripts::new(&[("main.js", "print('ran')")]);
-    let output = scripts.run_with_secrets(b"\x01\0\0\0A\xff\0\0\0");
+    let output = run_with_secrets(&scripts, b"\x01\0\0\0A\xff\0\0\0");
     check(&output, 2, "", "belljar-js: the secrets are cut short or not in the expected form\n");
     let output = scripts.command(BINARY).arg("main.js").env("BELLJAR_SECRETS_FD", "1").output();
     assert_eq!(output.unwrap().status.code(), Some(2));
-    check(&scripts.run_with_secrets(b""), 0, "ran\n", "");
+    check(&run_with_secrets(&scripts, b""), 0, "ran\n", "");
 }
 
 #[test]

@@ -28,11 +28,4 @@ impl Scripts {
     pub(crate) fn run(&self, args: &[&str]) -> Output {
         self.command(BINARY).arg(self.0.path().join("main.js")).args(args).output().unwrap()
     }
-
-    /// Hands `map` over as the worker does: on a descriptor named in the environment.
-    pub(crate) fn run_with_secrets(&self, map: &[u8]) -> Output {
-        fs::write(self.0.path().join("map"), map).unwrap();
-        let hand_over = r#"exec 7<map; BELLJAR_SECRETS_FD=7 exec "$0" "$@""#;
-        self.command("/bin/sh").args(["-c", hand_over, BINARY, "main.js"]).output().unwrap()
-    }
 }

@@ -1,0 +1,208 @@
+//! The jars of a keeper.
+
+use std::collections::HashMap;
+use std::os::fd::{AsFd, OwnedFd};
+use std::time::{Duration, Instant};
+
+use belljar_protocol::{Ending, Raise, Report, Spent, Waiting};
+use nix::poll::{PollFd, PollFlags, PollTimeout};
+use nix::sys::signal::{Signal, kill};
+use nix::unistd::Pid;
+
+use super::nursery::Nursery;
+use crate::control::{Control, receive_with};
+use crate::denials::{Denials, receive_listener};
+use crate::kept::{Belongings, DOORS, STANDS};
+use crate::stopwatch::{Step, best_effort, doing};
+use crate::warden::{GRACE, timeout};
+use crate::init;
+
+/// Every jar that has not been reaped yet.
+#[derive(Default)]
+pub(super) struct Flock {
+    members: HashMap<u64, Member>,
+    /// How children ended of which it is not known yet whose they were.
+    strays: HashMap<Pid, (Ending, Spent)>,
+}
+
+/// One jar.
+pub(super) struct Member {
+    init: Pid,
+    channel: Control,
+    tether: OwnedFd,
+    /// Kept for the template until the jar stands.
+    belongings: Option<Belongings>,
+    denials: Denials,
+    /// Nobody is left who could be refused anything.
+    is_quiet: bool,
+    waiting: Waiting,
+    /// What the template forked into it.
+    payload: Option<Pid>,
+    ended: Option<(Ending, Spent)>,
+    deadline: Option<Instant>,
+}
+
+impl Member {
+    pub(super) fn new(
+        init: Pid,
+        tether: OwnedFd,
+        belongings: Belongings,
+        waiting: Waiting,
+    ) -> Step<Self> {
+        let channel = belongings.channel.try_clone().map_err(doing("keep a channel"))?;
+        let belongings = (waiting == Waiting::Forked).then_some(belongings);
+        Ok(Self {
+            init,
+            channel,
+            tether,
+            belongings,
+            denials: Denials::default(),
+            is_quiet: false,
+            waiting,
+            payload: None,
+            ended: None,
+            deadline: None,
+        })
+    }
+
+    /// With its process 1 the kernel ends everything in it. That one is not reaped before its
+    /// member is forgotten, so its number means nobody else.
+    fn end(&self) {
+        best_effort(kill(self.init, Signal::SIGKILL));
+    }
+
+    /// Hears what comes through the tether, or answers what was refused.
+    fn answer(&mut self, raise: u64, template: Option<&mut Nursery>) {
+        if self.denials.listener.is_some() {
+            if self.denials.answer(&self.channel) {
+                self.end();
+            }
+            return;
+        }
+        if self.belongings.is_none() {
+            self.denials.listener = receive_listener(&self.tether);
+            self.is_quiet = self.denials.listener.is_none();
+            return;
+        }
+        let mut word = [0; 8];
+        let doors = match receive_with(&self.tether, &mut word) {
+            Ok((bytes, doors)) if word.get(..bytes) == Some(STANDS) => doors,
+            _ => Vec::new(),
+        };
+        let belongings = self.belongings.take().filter(|_| doors.len() == DOORS.len());
+        let asked = template.zip(belongings).is_some_and(|(template, belongings)| {
+            template.fork_into(raise, &doors, &belongings).is_ok()
+        });
+        if !asked {
+            self.end();
+        }
+    }
+}
+
+impl Flock {
+    pub(super) fn add(&mut self, raise: Raise, member: Member) {
+        if let Some(double) = self.members.insert(raise.serial, member) {
+            double.end();
+        }
+    }
+
+    /// Where jars are heard of.
+    pub(super) fn news(&self) -> impl Iterator<Item = (u64, PollFd<'_>)> {
+        self.members.iter().filter(|(_, member)| !member.is_quiet).map(|(serial, member)| {
+            let news = member.denials.listener.as_ref().unwrap_or(&member.tether);
+            (*serial, PollFd::new(news.as_fd(), PollFlags::POLLIN))
+        })
+    }
+
+    /// Something came from a jar: at the end of a tether or of a listener there is nothing more.
+    pub(super) fn answer(&mut self, serial: u64, template: Option<&mut Nursery>) {
+        let Some(member) = self.members.get_mut(&serial) else { return };
+        let news = member.denials.listener.as_ref().unwrap_or(&member.tether);
+        let mut event = [PollFd::new(news.as_fd(), PollFlags::POLLIN)];
+        best_effort(nix::poll::poll(&mut event, PollTimeout::ZERO));
+        let is_readable = event
+            .iter()
+            .filter_map(PollFd::revents)
+            .any(|events| events.contains(PollFlags::POLLIN));
+        if is_readable {
+            member.answer(serial, template);
+        } else {
+            member.is_quiet = true;
+        }
+    }
+
+    pub(super) fn began(&mut self, serial: u64, deadline_ms: u64) {
+        if let Some(member) = self.members.get_mut(&serial) {
+            member.deadline = Some(Instant::now() + Duration::from_millis(deadline_ms) + GRACE);
+        }
+    }
+
+    pub(super) fn end(&mut self, serial: u64) {
+        if let Some(member) = self.members.get(&serial) {
+            member.end();
+        }
+    }
+
+    pub(super) fn end_overdue(&mut self, now: Instant) {
+        for member in self.members.values_mut() {
+            if member.deadline.is_some_and(|deadline| deadline <= now) {
+                member.deadline = None;
+                member.end();
+            }
+        }
+    }
+
+    /// Until the next jar is overdue.
+    pub(super) fn time_left(&self) -> PollTimeout {
+        let next = self.members.values().filter_map(|member| member.deadline).min();
+        next.map_or(PollTimeout::NONE, |next| {
+            timeout(next.saturating_duration_since(Instant::now()))
+        })
+    }
+
+    /// The template forked `payload` into a jar, or failed to.
+    pub(super) fn forked(&mut self, serial: u64, payload: Option<Pid>) {
+        let known = payload.and_then(|pid| self.strays.remove(&pid));
+        let Some(member) = self.members.get_mut(&serial) else { return };
+        member.payload = payload;
+        member.ended = known;
+        if payload.is_none() || member.ended.is_some() {
+            member.end();
+        }
+    }
+
+    /// The template is gone: nothing will ever be in the jars that wait for it.
+    pub(super) fn end_unforked(&mut self) {
+        let waits = |member: &&Member| {
+            member.waiting == Waiting::Forked && member.payload.is_none()
+        };
+        self.members.values().filter(waits).for_each(Member::end);
+    }
+
+    /// A child of the keeper was reaped: process 1 of a jar, or what was forked into one.
+    pub(super) fn ended(&mut self, pid: Pid, status: i32, (cpu_micros, resident): (u64, u64)) {
+        let own = |(serial, member): (&u64, &Member)| (member.init == pid).then_some(*serial);
+        if let Some(serial) = self.members.iter().find_map(own) {
+            self.bury(serial);
+            return;
+        }
+        let spent = Spent { cpu_micros, largest_resident_bytes: resident };
+        let ended = (init::ending_of(status), spent);
+        match self.members.values_mut().find(|member| member.payload == Some(pid)) {
+            Some(member) => {
+                member.ended = Some(ended);
+                member.end();
+            }
+            None => drop(self.strays.insert(pid, ended)),
+        }
+    }
+
+    /// Nothing of the jar lives: says so, and closes its channel.
+    fn bury(&mut self, serial: u64) {
+        let Some(member) = self.members.remove(&serial) else { return };
+        if let Some((ending, spent)) = member.ended {
+            best_effort(member.channel.send(&Report::Ended(ending, spent)));
+        }
+        best_effort(member.channel.send(&Report::Tally(member.denials.tally)));
+    }
+}

@@ -1,0 +1,176 @@
+//! What makes a trusted interpreter a template: it forks itself into jars, and each child raises
+//! the walls that every payload has before it runs anything.
+
+mod fork;
+
+use std::io;
+use std::os::fd::{IntoRawFd, OwnedFd};
+
+use belljar_protocol::{Delivery, Jar, Keep, Layer, Order, Raise, Refusal, Report, Task};
+use nix::libc;
+use nix::sched::{CloneFlags, setns};
+
+use crate::control::{Control, send_with};
+use crate::kept::{Belongings, DOORS, PROC_FD, SOCKET_FD};
+use crate::layers::{privileges, rootfs};
+use crate::payload::{self, LINE_FD};
+use crate::stopwatch::{Failure, Stopwatch, best_effort, doing};
+use crate::sys::{self, Fork};
+use crate::{confine, verify};
+
+/// What the keeper and a child know each other by from outside a pid namespace.
+const PARENT_OUTSIDE: i32 = 0;
+
+/// Which side of the last fork this is.
+pub(crate) enum Side {
+    /// A child in a jar of its own, confined.
+    Child,
+    /// The template, which nobody needs any more.
+    Template,
+}
+
+/// Forks a child into each jar that the keeper names, until the keeper is gone.
+pub(crate) fn serve() -> Side {
+    // Never closed here: in a child other descriptors have these numbers.
+    let socket: &'static OwnedFd = Box::leak(Box::new(sys::adopt(SOCKET_FD)));
+    let keeper = Control::new(match socket.try_clone() {
+        Ok(socket) => socket,
+        Err(_) => return Side::Template,
+    });
+    let Ok((Order::Keep(keep), _)) = keeper.receive() else { return Side::Template };
+    let keep: &'static Keep = Box::leak(keep);
+    let keeper: &'static Control = Box::leak(Box::new(keeper));
+    let Ok(tid_address) = fork::tid_address() else { return Side::Template };
+    while let Ok((order, fds)) = keeper.receive() {
+        let Order::Raise(raise) = order else { continue };
+        match fork_into(raise, fds, tid_address) {
+            Ok(Forked::Parent(child)) => {
+                best_effort(send_with(keeper.as_fd(), &reply(raise.serial, child), &[]));
+            }
+            Ok(Forked::Child(doors, belongings)) => {
+                become_child(keep, doors, belongings);
+                return Side::Child;
+            }
+            Err(_) => best_effort(send_with(keeper.as_fd(), &reply(raise.serial, 0), &[])),
+        }
+    }
+    Side::Template
+}
+
+enum Forked {
+    Parent(i32),
+    /// The namespaces of its jar, and what is its own there.
+    Child(Vec<OwnedFd>, Belongings),
+}
+
+fn fork_into(raise: Raise, fds: Vec<OwnedFd>, tid_address: u64) -> Result<Forked, Failure> {
+    let mut fds = fds.into_iter();
+    let doors: Vec<_> = fds.by_ref().take(DOORS.len()).collect();
+    let belongings = Belongings::unpack(raise.identity, fds.collect(), None)?;
+    // For children alone: this process stays where it is.
+    let pids = doors.first().ok_or_else(|| Failure::because("fork", "no jar was named"))?;
+    setns(pids, CloneFlags::CLONE_NEWPID).map_err(doing("enter a pid namespace"))?;
+    Ok(match fork::fork_sibling(tid_address).map_err(doing("fork"))? {
+        Fork::Parent(child) => Forked::Parent(child.as_raw()),
+        Fork::Child => Forked::Child(doors, belongings),
+    })
+}
+
+/// Never returns unconfined.
+#[expect(clippy::exit, reason = "a child that is not confined must not come to run anything")]
+fn become_child(keep: &Keep, doors: Vec<OwnedFd>, belongings: Belongings) {
+    if let Ok(voice) = belongings.channel.try_clone() {
+        match confine(&keep.jar, doors, &voice, belongings) {
+            Ok(()) => return,
+            Err(refusal) => best_effort(voice.send(&Report::Refused(refusal))),
+        }
+    }
+    std::process::exit(crate::FAILED.into());
+}
+
+fn confine(
+    jar: &Jar,
+    doors: Vec<OwnedFd>,
+    voice: &Control,
+    mut belongings: Belongings,
+) -> Result<(), Refusal> {
+    let mut clock = Stopwatch::default();
+    let proc = sys::adopt(PROC_FD);
+    clock.raise(Layer::Descriptors, || {
+        let kept: Vec<_> = doors.iter().chain([&proc, voice.as_fd()]).collect();
+        belongings.keep_only(&kept)
+    })?;
+    clock.raise(Layer::Namespaces, || {
+        belongings.join_groups()?;
+        for (door, (_, kind)) in doors.iter().zip(DOORS).skip(1) {
+            setns(door, kind).map_err(doing("enter the jar"))?;
+        }
+        Ok(())
+    })?;
+    drop(doors);
+    belongings.place_streams()?;
+    let identity = belongings.identity;
+    let ground = clock.raise(Layer::Rootfs, || rootfs::Ground::here(proc, None))?;
+    clock.raise(Layer::Privileges, || privileges::renounce_in_lot(identity, &ground))?;
+    let Belongings { channel, line, tether, .. } = belongings;
+    confine::payload(jar, ground, &tether, &mut clock)?;
+    drop(tether);
+    verify::hold(jar, identity, PARENT_OUTSIDE)?;
+    channel.send(&Report::Confined(clock.confinement()))?;
+    drop(channel);
+    payload::place_nothing()?;
+    payload::place(line.as_fd(), LINE_FD, "the line")?;
+    drop(line);
+    reseed().map_err(|error: io::Error| doing("reseed the C library")(error).of(Layer::Seccomp))
+}
+
+fn reseed() -> io::Result<()> {
+    let mut seed = [0; 8];
+    io::Read::read_exact(&mut std::fs::File::open("/dev/urandom")?, &mut seed)?;
+    fork::reseed_libc(u64::from_ne_bytes(seed));
+    Ok(())
+}
+
+/// Waits for the task of this process, does what comes before its code, and returns what its
+/// interpreter has to know: arguments, environment and the descriptor of the secrets.
+pub(crate) fn await_task() -> Option<Vec<u8>> {
+    let line: &'static Control = Box::leak(Box::new(Control::new(sys::adopt(LINE_FD))));
+    let (task, luggage) = line.await_task().ok()??;
+    payload::furnish(&task, &luggage, None).ok()?;
+    if let Some(stdin) = &luggage.stdin {
+        payload::place(stdin, libc::STDIN_FILENO, "standard input").ok()?;
+    }
+    let secrets = payload::secrets_pipe(&task.secrets, Delivery::Descriptor).ok()?;
+    let secrets = secrets.map_or(-1, IntoRawFd::into_raw_fd);
+    Some(record(&task, secrets))
+}
+
+/// Counts and lengths as little-endian `u32`, each string after its length.
+fn record(task: &Task, secrets: i32) -> Vec<u8> {
+    let mut bytes = Vec::with_capacity(1024);
+    let count = |number: usize| u32::try_from(number).unwrap_or(u32::MAX).to_le_bytes();
+    let text = |bytes: &mut Vec<u8>, text: &str| {
+        bytes.extend_from_slice(&count(text.len()));
+        bytes.extend_from_slice(text.as_bytes());
+    };
+    bytes.extend_from_slice(&count(task.argv.len()));
+    task.argv.iter().for_each(|argument| text(&mut bytes, argument));
+    bytes.extend_from_slice(&count(task.env.len()));
+    for (name, value) in &task.env {
+        text(&mut bytes, name);
+        text(&mut bytes, value);
+    }
+    bytes.extend_from_slice(&secrets.to_le_bytes());
+    bytes
+}
+
+/// What a template answers to each request: the name of the jar and the number of the child, or
+/// zero.
+fn reply(serial: u64, child: i32) -> [u8; 12] {
+    let mut reply = [0; 12];
+    let (name, number) = reply.split_at_mut(8);
+    name.copy_from_slice(&serial.to_le_bytes());
+    number.copy_from_slice(&child.to_le_bytes());
+    reply
+}
+

@@ -190,7 +190,11 @@ impl Raised {
                 Report::InitReady => self.init = Some(heard.pid),
                 Report::Confined(confinement) => return Ok((confinement, heard.pid)),
                 Report::Refused(refusal) => return Err(Error::refused(&refusal)),
-                Report::Tally(_) | Report::Ended(..) => {
+                Report::Ended(ending, _) => {
+                    let what = format!("a worker ended before it was ready: {ending:?}");
+                    return Err(failed(&what, io::ErrorKind::BrokenPipe));
+                }
+                Report::Tally(_) => {
                     let what =
                         "a worker was killed before it was ready; is its memory limit too small?";
                     return Err(failed(what, io::ErrorKind::OutOfMemory));

@@ -29,6 +29,10 @@ pub(crate) const DOORS: [(&str, CloneFlags); 5] = [
     ("cgroup", CloneFlags::CLONE_NEWCGROUP),
 ];
 
+/// What a template's answer to each request begins with: the name of the jar and the number of the
+/// child, or zero, follow.
+pub(crate) const FORKED: u8 = b'+';
+
 /// Where a template finds the socket to its keeper.
 pub(crate) const SOCKET_FD: i32 = 3;
 /// Where it finds the host's /proc.

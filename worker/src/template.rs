@@ -11,7 +11,7 @@ use nix::libc;
 use nix::sched::{CloneFlags, setns};
 
 use crate::control::{Control, send_with};
-use crate::kept::{Belongings, DOORS, PROC_FD, SOCKET_FD};
+use crate::kept::{Belongings, DOORS, FORKED, PROC_FD, SOCKET_FD};
 use crate::layers::{privileges, rootfs};
 use crate::payload::{self, LINE_FD};
 use crate::stopwatch::{Failure, Stopwatch, best_effort, doing};
@@ -164,13 +164,6 @@ fn record(task: &Task, secrets: i32) -> Vec<u8> {
     bytes
 }
 
-/// What a template answers to each request: the name of the jar and the number of the child, or
-/// zero.
-fn reply(serial: u64, child: i32) -> [u8; 12] {
-    let mut reply = [0; 12];
-    let (name, number) = reply.split_at_mut(8);
-    name.copy_from_slice(&serial.to_le_bytes());
-    number.copy_from_slice(&child.to_le_bytes());
-    reply
+fn reply(serial: u64, child: i32) -> Vec<u8> {
+    [&[FORKED], serial.to_le_bytes().as_slice(), &child.to_le_bytes()].concat()
 }
-

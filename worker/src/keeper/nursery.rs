@@ -11,7 +11,7 @@ use nix::unistd::{Pid, setsid};
 
 use crate::control::{self, receive_with, send_with};
 use crate::layers::{descriptors, rootfs};
-use crate::kept::{Belongings, PROC_FD, SOCKET_FD};
+use crate::kept::{Belongings, FORKED, PROC_FD, SOCKET_FD};
 use crate::stopwatch::{Failure, Step, best_effort, doing};
 use crate::sys::{self, Fork};
 use crate::{FAILED, payload};
@@ -86,7 +86,8 @@ impl Nursery {
             [] => News::Gone,
             READY => News::Ready,
             [REFUSED, why @ ..] => News::Refused(String::from_utf8_lossy(why).into_owned()),
-            reply => reply_of(reply).unwrap_or(News::Gone),
+            [FORKED, reply @ ..] => reply_of(reply).unwrap_or(News::Gone),
+            _ => News::Gone,
         }
     }
 

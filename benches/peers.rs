@@ -1,91 +1,81 @@
-//! The same program in the jars of others, whichever are installed.
+//! The same three jobs through the jars of others, whichever are installed, and through ours: a
+//! table for the README, of ratios to the job without a jar.
 
-use std::io::Write as _;
-use std::path::Path;
+use std::time::Duration;
 
-use belljar::{Sandbox, Source};
-use belljar_benches::{Contest, Effort, Error, Goal, Jars, bare, unavailable};
+use belljar::{Sandbox, SandboxBuilder, Source};
+use belljar_benches::{Contest, Effort, Error, Jars, Job, Place, Sheet, bare, rivals};
 
-const NOOP: &str = env!("CARGO_BIN_EXE_belljar-bench-noop");
+const BASELINE: &str = "no sandbox";
 
-/// A name and a command line that isolates as much as the program does without a configuration.
-struct Peer {
-    name: &'static str,
-    program: &'static str,
-    args: Vec<String>,
-}
+/// A name for the column, the program, how it takes code, and the code, which prints `1`.
+const JOBS: [(&str, &str, &str, &str); 3] = [
+    ("python", "/usr/bin/python3", "-c", "print(1)"),
+    ("bash", "/usr/bin/bash", "-c", "echo 1"),
+    ("node", "/usr/bin/node", "-e", "console.log(1)"),
+];
+
+/// What a row of ours tells the builder.
+type Setting = fn(SandboxBuilder) -> SandboxBuilder;
+
+/// A row of ours each: its name, what the builder is told, and how long a run leaves work behind
+/// that would fall into the next row's time. A new way to start is one more line here.
+const OURS: &[(&str, Setting, Duration)] =
+    &[("belljar, cold: all seven layers, limits on the tree", |builder| builder, Duration::ZERO)];
 
 fn main() -> Result<(), Error> {
     let effort = Effort::asked_for(100)?;
     let jars = Jars::new()?;
-    let peers = [unshare(), bubblewrap(), nsjail(), firejail()];
-    let sandbox = Sandbox::builder("native").build()?;
-    let source = Source::program(NOOP);
-    let mut contest = Contest::default();
-    let mut absent = Vec::new();
-    contest.enter("no sandbox", || bare(NOOP, &[""; 0]));
-    for peer in &peers {
-        match unavailable(peer.program, &peer.args) {
-            None => contest.enter(peer.name, || bare(peer.program, &peer.args)),
-            Some(why) => absent.push(format!("{}: {why}", peer.name)),
+    let place = Place::make()?;
+    let mut sheet = Sheet::new(BASELINE);
+    for (name, program, option, code) in JOBS {
+        match Job::new(name, program, &[option, code], "1") {
+            Ok(job) => hold(&job, code, effort, &jars, &place, &mut sheet)?,
+            Err(error) => sheet.leave_out("everybody", name, &error.to_string()),
         }
     }
-    contest.enter("belljar, all walls and limits", || jars.run(&sandbox, &source).map(drop));
+    Ok(sheet.print()?)
+}
 
-    let table = contest.hold(effort.rounds)?;
-    table.print("A native program that does nothing, in the jars of others", "no sandbox")?;
-    for line in absent {
-        writeln!(std::io::stdout().lock(), "  not measured: {line}")?;
+/// One job through everybody who can do it, in one contest.
+fn hold(
+    job: &Job,
+    code: &str,
+    effort: Effort,
+    jars: &Jars,
+    place: &Place,
+    sheet: &mut Sheet,
+) -> Result<(), Error> {
+    job.check(job.alone()).map_err(|why| format!("{}: {why}", job.name))?;
+    let mut contest = Contest::default();
+    contest.enter(BASELINE, || bare(&job.program, &job.args));
+    for rival in rivals(job, place)? {
+        match rival.check(job) {
+            Ok(()) => {
+                let name = format!("{}: {}", rival.title, rival.walls);
+                contest.enter(&name, move || rival.run());
+            }
+            Err(why) => sheet.leave_out(&rival.title, job.name, &why),
+        }
     }
-    for peer in &peers {
-        table.compare("belljar, all walls and limits", &[peer.name], Goal::Told)?;
+    for (name, setting, rest) in OURS.iter().copied() {
+        match ours(job, code, setting, jars) {
+            Ok((sandbox, source)) => {
+                contest.enter(name, move || jars.run(&sandbox, &source).map(drop));
+                contest.rest(rest);
+            }
+            Err(why) => sheet.leave_out(name, job.name, &why.to_string()),
+        }
     }
+    sheet.add(job, contest.hold(effort.rounds)?);
     Ok(())
 }
 
-fn unshare() -> Peer {
-    Peer {
-        name: "unshare(1): namespaces and /proc only",
-        program: "unshare",
-        args: words("-r -p -f -m -n -i -u -C --mount-proc", &[NOOP]),
-    }
-}
-
-fn bubblewrap() -> Peer {
-    let mut args = words("--unshare-all --die-with-parent", &[]);
-    for path in system_directories() {
-        args.extend(words("--ro-bind", &[path, path]));
-    }
-    args.extend(words("--proc /proc --dev /dev --tmpfs /tmp --ro-bind", &[NOOP]));
-    args.extend(words("/program /program", &[]));
-    Peer { name: "bubblewrap: namespaces and a root", program: "bwrap", args }
-}
-
-fn nsjail() -> Peer {
-    let mut args = words("-Mo --really_quiet --disable_clone_newcgroup", &[]);
-    for path in system_directories() {
-        args.extend(words("-R", &[path]));
-    }
-    args.extend(words("-T /tmp -R", &[&format!("{NOOP}:/program")]));
-    args.extend(words("-- /program", &[]));
-    Peer { name: "nsjail: namespaces, a root, rlimits", program: "nsjail", args }
-}
-
-fn firejail() -> Peer {
-    let options = "--quiet --noprofile --net=none --private-tmp --private-dev --caps.drop=all \
-                   --nonewprivs --seccomp";
-    Peer {
-        name: "firejail: namespaces, capabilities, a filter",
-        program: "firejail",
-        args: words(options, &[NOOP]),
-    }
-}
-
-fn system_directories() -> impl Iterator<Item = &'static str> {
-    ["/usr", "/lib", "/lib64"].into_iter().filter(|path| Path::new(path).exists())
-}
-
-/// Words apart, and arguments that may hold blanks.
-fn words(words: &str, arguments: &[&str]) -> Vec<String> {
-    words.split_whitespace().chain(arguments.iter().copied()).map(ToOwned::to_owned).collect()
+/// A sandbox for the job's program that was seen to do the job.
+fn ours(job: &Job, code: &str, setting: Setting, jars: &Jars) -> Result<(Sandbox, Source), Error> {
+    let sandbox = setting(Sandbox::builder(job.name).program(&job.program)).build()?;
+    let source = Source::code(code);
+    let outcome = jars.run(&sandbox, &source)?;
+    job.judge(&outcome.stdout.bytes)?;
+    Ok((sandbox, source))
 }

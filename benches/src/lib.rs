@@ -4,13 +4,21 @@
 //! that whatever else the machine does hits all rows alike. What is printed as a result is the
 //! median, over the rounds, of the ratio within a round. Nothing is ever asserted about a time.
 
+mod bundle;
+mod job;
 mod launch;
+mod rivals;
+mod sheet;
 
 use std::collections::BTreeMap;
 use std::io::{self, Write as _};
 use std::time::{Duration, Instant};
 
+pub use bundle::Place;
+pub use job::Job;
 pub use launch::{Jars, bare, beside, interpreter, unavailable};
+pub use rivals::{Rival, rivals};
+pub use sheet::Sheet;
 
 /// What keeps a bench from measuring.
 pub type Error = Box<dyn std::error::Error>;
@@ -60,12 +68,21 @@ type Act<'a> = Box<dyn FnMut() -> Result<(), Error> + 'a>;
 #[derive(Default)]
 pub struct Contest<'a> {
     contenders: Vec<(String, Act<'a>)>,
+    rests: BTreeMap<String, Duration>,
 }
 
 impl<'a> Contest<'a> {
     /// Adds a row: the time that `act` takes.
     pub fn enter(&mut self, name: &str, act: impl FnMut() -> Result<(), Error> + 'a) {
         self.contenders.push((name.to_owned(), Box::new(act)));
+    }
+
+    /// Waits after every sample of the row that was entered last, because what it leaves to be done
+    /// would be done in the next row's time.
+    pub fn rest(&mut self, time: Duration) {
+        if let Some((name, _)) = self.contenders.last() {
+            self.rests.insert(name.clone(), time);
+        }
     }
 
     /// Takes one sample of every row per round, after one round that does not count.
@@ -89,6 +106,7 @@ impl<'a> Contest<'a> {
                 let started = Instant::now();
                 act().map_err(|error| format!("{name}: {error}"))?;
                 table.record(name, started.elapsed());
+                std::thread::sleep(self.rests.get(name).copied().unwrap_or_default());
             }
         }
         Ok(table)
@@ -118,6 +136,22 @@ pub enum Goal {
 }
 
 impl Table {
+    /// The names of the rows, in the order in which they were entered.
+    pub fn rows(&self) -> impl Iterator<Item = &str> {
+        self.samples.iter().map(|(name, _)| name.as_str())
+    }
+
+    /// Samples of each row.
+    pub fn rounds(&self) -> usize {
+        self.samples.first().map_or(0, |(_, samples)| samples.len())
+    }
+
+    /// The median of a row.
+    pub fn p50(&self, row: &str) -> Option<Duration> {
+        let samples = self.samples.iter().find(|(name, _)| name == row);
+        samples.map(|(_, samples)| at(samples, 50))
+    }
+
     /// Adds a sample.
     pub fn record(&mut self, row: &str, sample: Duration) {
         match self.samples.iter_mut().find(|(name, _)| name == row) {
@@ -131,7 +165,7 @@ impl Table {
     /// # Errors
     /// When nobody reads.
     pub fn print(&self, title: &str, reference: &str) -> io::Result<()> {
-        let rounds = self.samples.first().map_or(0, |(_, samples)| samples.len());
+        let rounds = self.rounds();
         let mut out = io::stdout().lock();
         writeln!(out, "\n{title} ({rounds} rounds)")?;
         writeln!(out, "{:<52}{:>10}{:>10}{:>10}", "row", "p50 ms", "p90 ms", "ratio")?;
@@ -159,8 +193,8 @@ impl Table {
         writeln!(io::stdout().lock(), "{what:<72}{ratio:>9.2}x  {goal}")
     }
 
-    /// The median over all rounds.
-    fn ratio(&self, row: &str, over: &[&str]) -> Option<f64> {
+    /// The ratio of a row to the sum of others within a round: the median over all rounds.
+    pub fn ratio(&self, row: &str, over: &[&str]) -> Option<f64> {
         let rows: BTreeMap<_, _> =
             self.samples.iter().map(|(name, it)| (name.as_str(), it)).collect();
         let below = over.iter().map(|name| rows.get(name).copied()).collect::<Option<Vec<_>>>()?;

@@ -8,31 +8,34 @@
 
 use belljar_protocol::wire;
 use belljar_protocol::{
-    Authority, Ceilings, Confinement, Delivery, Denial, Ending, Entry, Job, Layer, Link, Mount,
-    Network, Note, Order, Refusal, Report, Scratch, SecretMap, Spent, Syscalls, Tally, Timing,
+    Authority, Ceilings, Confinement, Contents, Delivery, Denial, Ending, Entry, Files, Identity,
+    Jar, Job, Keep, Launch, Layer, Link, Mount, Network, Note, Order, Prime, Raise, Refusal,
+    Report, Scratch, SecretMap, Spent, Stdin, Syscalls, Tally, Task, Timing, Waiting,
 };
 
 const ROUNDS: u64 = 5_000;
 
 const AUTHORITIES: [Authority; 5] =
     [Authority::Host, Authority::Lent, Authority::Own, Authority::Ids, Authority::Nothing];
-const SYSCALLS: [Syscalls; 5] = [
+const SYSCALLS: [Syscalls; 6] = [
     Syscalls::Standard,
     Syscalls::WithoutMemfd,
     Syscalls::Exposed,
     Syscalls::Shared,
     Syscalls::SharedWithoutSignals,
+    Syscalls::WithoutSockets,
 ];
-const NOTES: [Note; 4] = [
+const NOTES: [Note; 5] = [
     Note::SupplementaryGroupsKept,
     Note::CoreHelperMayRun,
     Note::MemfdBySeccompOnly,
     Note::BoundingSetKept,
+    Note::LowerLimitsInherited,
 ];
 
 #[test]
 fn generated_orders_come_back_unchanged_from_a_buffer_of_their_exact_size() {
-    let mut heard = [0; 4];
+    let mut heard = [0; 9];
     for seed in 0..ROUNDS {
         let order = Generator(seed).order();
         heard[match order {
@@ -40,6 +43,11 @@ fn generated_orders_come_back_unchanged_from_a_buffer_of_their_exact_size() {
             Order::Proceed => 1,
             Order::End => 2,
             Order::FoundLot => 3,
+            Order::Keep(_) => 4,
+            Order::Raise(_) => 5,
+            Order::Began { .. } => 6,
+            Order::Finish { .. } => 7,
+            Order::Run(_) => 8,
         }] += 1;
         let bytes = wire::encode_order(&order).unwrap();
         // A buffer that had to grow would have left a copy of the secrets in freed memory.
@@ -51,7 +59,7 @@ fn generated_orders_come_back_unchanged_from_a_buffer_of_their_exact_size() {
 
 #[test]
 fn generated_reports_come_back_unchanged() {
-    let mut heard = [0; 6];
+    let mut heard = [0; 10];
     for seed in 0..ROUNDS {
         let report = Generator(seed).report();
         heard[match report {
@@ -61,6 +69,10 @@ fn generated_reports_come_back_unchanged() {
             Report::Denied(_) => 3,
             Report::Tally(_) => 4,
             Report::LotFounded => 5,
+            Report::Keeping(_) => 6,
+            Report::TemplateReady => 7,
+            Report::TemplateLost(_) => 8,
+            Report::InitReady => 9,
         }] += 1;
         let bytes = wire::encode_report(&report).unwrap();
         assert_eq!(wire::decode_report(&bytes), Ok(report), "seed {seed}");
@@ -132,31 +144,45 @@ impl Generator {
     }
 
     fn order(&mut self) -> Order {
-        match self.next() % 8 {
+        match self.next() % 12 {
             0 => Order::Proceed,
             1 => Order::End,
             2 => Order::FoundLot,
-            _ => Order::Job(Box::new(self.job())),
+            3 => Order::Raise(Raise {
+                serial: self.number(),
+                identity: self.identity(),
+                waiting: self.pick(&[Waiting::Empty, Waiting::Primed, Waiting::Forked]),
+            }),
+            4 => Order::Began { serial: self.number(), deadline_ms: self.number() },
+            5 => Order::Finish { serial: self.number() },
+            6 | 7 => Order::Keep(Box::new(Keep {
+                jar: self.jar(),
+                prime: self.prime(),
+                own_networks: self.pick(&[false, true]),
+            })),
+            8 | 9 => Order::Run(Box::new(self.task())),
+            _ => {
+                let (identity, jar, task) = (self.identity(), self.jar(), self.task());
+                Order::Job(Box::new(Job { identity, jar, task }))
+            }
         }
     }
 
-    fn job(&mut self) -> Job {
-        Job {
+    fn identity(&mut self) -> Identity {
+        Identity { uid: self.small(), gid: self.small() }
+    }
+
+    fn jar(&mut self) -> Jar {
+        Jar {
             authority: self.pick(&AUTHORITIES),
-            uid: self.small(),
-            gid: self.small(),
             mounts: self.many(|g| Mount { source: g.text(), target: g.text() }),
             links: self.many(|g| Link { path: g.text(), target: g.text() }),
-            files: self.many(|g| Entry { path: g.text(), mode: g.small(), bytes: g.number() }),
+            files: self.files(),
             scratch: Scratch {
                 bytes: self.number(),
                 inodes: self.number(),
                 exec: self.pick(&[false, true]),
             },
-            program: self.text(),
-            argv: self.many(Self::text),
-            env: self.many(|g| (g.text(), g.text())),
-            secrets: self.secrets(),
             delivery: self.pick(&[Delivery::Descriptor, Delivery::Files]),
             ceilings: Ceilings {
                 cpu_seconds: self.number(),
@@ -167,20 +193,55 @@ impl Generator {
             },
             syscalls: self.pick(&SYSCALLS),
             network: Network::None,
+        }
+    }
+
+    fn task(&mut self) -> Task {
+        Task {
+            files: self.files(),
+            stdin: self.pick(&[Stdin::Empty, Stdin::Sent]),
+            program: self.text(),
+            argv: self.many(Self::text),
+            env: self.many(|g| (g.text(), g.text())),
+            secrets: self.secrets(),
             deadline_ms: self.number(),
         }
     }
 
+    fn files(&mut self) -> Files {
+        let entries = self.many(|g| Entry { path: g.text(), mode: g.small(), bytes: g.number() });
+        let inline = self.next().is_multiple_of(2);
+        let contents = if inline { Contents::Inline(self.bytes()) } else { Contents::Sent };
+        Files { entries, contents }
+    }
+
+    fn prime(&mut self) -> Prime {
+        let launch = Launch {
+            program: self.text(),
+            argv: self.many(Self::text),
+            env: self.many(|g| (g.text(), g.text())),
+        };
+        match self.below(3) {
+            0 => Prime::Nothing,
+            1 => Prime::Program(launch),
+            _ => Prime::Template(launch),
+        }
+    }
+
+    fn bytes(&mut self) -> Vec<u8> {
+        self.many(|g| g.next().to_le_bytes()[0])
+    }
+
     fn secrets(&mut self) -> SecretMap {
         let mut secrets = SecretMap::new();
-        for value in self.many(|g| g.many(|g| g.next().to_le_bytes()[0])) {
+        for value in self.many(Self::bytes) {
             secrets.insert(&format!("S{}", self.number()), value).unwrap();
         }
         secrets
     }
 
     fn report(&mut self) -> Report {
-        match self.next() % 6 {
+        match self.next() % 10 {
             0 => Report::Confined(self.confinement()),
             1 => Report::Refused(Refusal {
                 layer: self.pick(&Layer::ALL),
@@ -202,7 +263,11 @@ impl Generator {
             4 => {
                 Report::Tally(Tally { counts: self.many(Self::number), unrecorded: self.number() })
             }
-            _ => Report::LotFounded,
+            5 => Report::LotFounded,
+            6 => Report::Keeping(self.many(|g| g.pick(&NOTES))),
+            7 => Report::TemplateReady,
+            8 => Report::TemplateLost(self.text()),
+            _ => Report::InitReady,
         }
     }
 

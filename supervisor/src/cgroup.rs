@@ -30,6 +30,7 @@ use nix::sys::signal::{Signal, kill};
 use nix::unistd::{Pid, gettid};
 
 pub(crate) use self::counters::Counters;
+use self::counters::Gauges;
 pub(crate) use self::hierarchy::Hierarchy;
 use self::place::Places;
 pub(crate) use self::sweep::{is_stale, run_name, sweep};
@@ -53,6 +54,7 @@ const REMOVE_WITHIN: Duration = Duration::from_secs(2);
 pub(crate) struct Jar {
     groups: Groups,
     staff: Staff,
+    gauges: Gauges,
     /// Held shared, one per group, for as long as the jar has an owner; see [`sweep`].
     locks: Vec<File>,
     /// Largest values that were read, for kernels that keep no peak.
@@ -98,6 +100,7 @@ impl Jar {
         let mut jar = Self {
             groups: Groups::named(hierarchy, name)?,
             staff,
+            gauges: Gauges::default(),
             locks: Vec::new(),
             memory_read_bytes: AtomicU64::new(0),
             processes_read: AtomicU64::new(0),

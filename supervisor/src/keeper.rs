@@ -191,8 +191,8 @@ impl Keeper {
         let fds = fds.into_iter().map(AsFd::as_fd).chain(entrances.iter().map(AsFd::as_fd));
         self.orders.send(&Order::Raise(raise), &fds.collect::<Vec<_>>()).await?;
         let owner = Owner::Keeper(Place { keeper: Arc::clone(self), serial });
-        let streams = Some((stdout.into(), stderr.into()));
-        Ok((Raised::new(channel, owner, streams, group, lent, None), line))
+        let streams = (stdout.into(), stderr.into());
+        Ok((Raised::new(channel, owner, streams, group, lent, None)?, line))
     }
 
     /// The cgroup of a jar, and how to enter it.

@@ -71,27 +71,31 @@ pub(crate) struct Live {
 }
 
 impl Capture {
+    /// Of a payload that is not known yet: nothing is kept before [`Capture::begin`].
+    ///
     /// # Errors
     /// When `pipe` is not the read end of a pipe, or outside of a runtime with input and time.
-    pub(crate) fn new(
-        pipe: impl Into<OwnedFd>,
-        limit: u64,
-        redactor: Redactor,
-    ) -> io::Result<Self> {
+    pub(crate) fn new(pipe: impl Into<OwnedFd>) -> io::Result<Self> {
         let pipe = pipe::Receiver::from_owned_fd(pipe.into())?;
         // Smaller than usual for a user with very many pipes (pipe(7)).
         let pipe_bytes = fcntl(&pipe, FcntlArg::F_GETPIPE_SZ)?;
         Ok(Self {
             source: Source::Watched(pipe),
             pipe_bytes: usize::try_from(pipe_bytes).unwrap_or(READ_BYTES),
-            redactor,
-            limit: usize::try_from(limit).unwrap_or(usize::MAX),
+            redactor: Redactor::none(),
+            limit: 0,
             kept: watch::Sender::new(Vec::new()),
             dropped_bytes: 0,
             buffer: vec![0; READ_BYTES].into_boxed_slice(),
             redacted: Vec::new(),
             drips: 0,
         })
+    }
+
+    /// Keeps at most `limit` bytes from here on.
+    pub(crate) fn begin(&mut self, limit: u64, redactor: Redactor) {
+        self.limit = usize::try_from(limit).unwrap_or(usize::MAX);
+        self.redactor = redactor;
     }
 
     pub(crate) fn live(&self) -> Live {
@@ -218,6 +222,12 @@ impl Capture {
     }
 }
 
+impl std::fmt::Debug for Capture {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Capture").field("limit", &self.limit).finish_non_exhaustive()
+    }
+}
+
 impl Live {
     /// What was kept since the last call; `None` when the capture is finished and all was seen.
     pub(crate) async fn next(&mut self) -> Option<Vec<u8>> {
@@ -264,7 +274,9 @@ mod tests {
             map.insert("KEY", value.to_vec()).unwrap();
         }
         let (reader, writer) = io::pipe().unwrap();
-        (Capture::new(reader, limit, Redactor::new(&map)).unwrap(), writer)
+        let mut capture = Capture::new(reader).unwrap();
+        capture.begin(limit, Redactor::new(&map));
+        (capture, writer)
     }
 
     fn flood(

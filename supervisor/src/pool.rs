@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 use belljar_protocol::{Prime, Waiting};
 use tokio::sync::Notify;
 use tokio::task::JoinHandle;
-use tokio::time::timeout;
+use tokio::time::{sleep, timeout};
 
 use crate::keeper::{Keeper, Keeping, Ready, State};
 use crate::plan;
@@ -23,6 +23,9 @@ mod demand;
 
 use demand::Demand;
 
+/// How long what was taken may go without a successor: most runs are over by then, and a jar that is
+/// raised meanwhile slows them down.
+const LULL: Duration = Duration::from_millis(2);
 /// Between two looks at what can change by itself: age, memory, what is installed.
 const LOOK: Duration = Duration::from_millis(500);
 /// How long what is installed may be taken for what it was.
@@ -127,7 +130,7 @@ impl Pool {
     pub(crate) async fn warm_up(&self) -> Warmth {
         let shared = &self.shared;
         shared.keep_up();
-        let until = Instant::now() + Duration::from_secs(60);
+        let until = Instant::now() + Duration::from_mins(1);
         loop {
             let changed = shared.changed.notified();
             let warmth = self.warmth();
@@ -212,7 +215,7 @@ impl Shared {
                 }
                 break ready;
             }
-            ready.raised.tear_down_behind();
+            ready.raised.tear_down_behind(Some(ready.seen));
         };
         drop(inner);
         self.wake.notify_one();
@@ -247,7 +250,9 @@ impl Shared {
         let old = inner.generation.take();
         inner.refused = None;
         drop(inner);
-        stale.into_iter().for_each(|(_, ready)| ready.raised.tear_down_behind());
+        for (_, ready) in stale {
+            ready.raised.tear_down_behind(Some(ready.seen));
+        }
         drop(old);
         self.wake.notify_one();
     }
@@ -329,57 +334,63 @@ impl Shared {
         self.changed.notify_waiters();
     }
 
-    /// Drops what nobody needs, and says how many more are to be raised.
-    fn tidy(&self) -> Option<(Arc<Keeper>, Waiting, u64, usize)> {
-        let now = Instant::now();
+    /// Drops what nobody needs.
+    fn tidy(&self) {
         let mut inner = self.lock();
-        inner.demand.forget(now, self.warm.idle);
+        inner.demand.forget(Instant::now(), self.warm.idle);
         let target = self.target(&inner);
-        let (number, waiting, keeper) = {
-            let generation = inner.generation.as_ref()?;
-            (generation.number, generation.waiting, Arc::clone(&generation.keeper))
-        };
-        let fresh = inner.ready.iter().filter(|(of, _)| *of == number).count();
-        let mut dropped = Vec::new();
-        while inner.ready.len() > target
-            && let Some((_, ready)) = inner.ready.pop_front()
-        {
-            dropped.push(ready);
-        }
-        let missing = target.saturating_sub(fresh + inner.raising).min(HANDS);
-        inner.raising += missing;
+        let surplus = inner.ready.len().saturating_sub(target);
+        // The oldest first, and with them those of templates that were replaced.
+        let dropped: Vec<_> = inner.ready.drain(..surplus).collect();
         drop(inner);
-        dropped.into_iter().for_each(|ready| ready.raised.tear_down_behind());
-        Some((keeper, waiting, number, missing))
+        for (_, ready) in dropped {
+            ready.raised.tear_down_behind(Some(ready.seen));
+        }
     }
 
-    /// Raises one jar for whoever comes next.
-    async fn raise(&self, keeper: Arc<Keeper>, waiting: Waiting, number: u64) {
-        let raised = keeper.raise(waiting).await;
+    /// One more jar to raise, if there are too few, and not enough hands at work.
+    fn next_task(&self) -> Option<(Arc<Keeper>, Waiting, u64)> {
         let mut inner = self.lock();
-        inner.raising -= 1;
-        match raised {
-            Ok(mut ready) if !inner.is_closed => {
-                inner.each_bytes = ready.raised.counters().memory_bytes.max(EACH_BYTES / 4);
-                inner.ready.push_back((number, ready));
-            }
-            Ok(ready) => {
-                drop(inner);
-                ready.raised.tear_down_behind();
-                return;
-            }
-            Err(error) => {
-                tracing::warn!(%error, "a jar could not be raised ahead");
-                // An abnormal child: whatever made it so, another template may be without it.
-                if inner.generation.as_ref().is_some_and(|current| current.number == number) {
-                    inner.generation = None;
-                    inner.pause_until = Some(Instant::now() + PAUSE / 10);
+        let target = self.target(&inner);
+        let generation = inner.generation.as_ref()?;
+        let number = generation.number;
+        let task = (Arc::clone(&generation.keeper), generation.waiting, number);
+        let fresh = inner.ready.iter().filter(|(of, _)| *of == number).count();
+        let is_one_more = inner.raising < HANDS && fresh + inner.raising < target;
+        (is_one_more && !inner.is_closed).then(|| {
+            inner.raising += 1;
+            task
+        })
+    }
+
+    /// Raises jars for whoever comes next, until there are enough.
+    async fn work(&self) {
+        while let Some((keeper, waiting, number)) = self.next_task() {
+            let raised = keeper.raise(waiting).await;
+            let mut inner = self.lock();
+            inner.raising -= 1;
+            match raised {
+                Ok(mut ready) if !inner.is_closed => {
+                    let bytes = ready.raised.counters().memory_bytes;
+                    inner.each_bytes = bytes.max(EACH_BYTES / 4);
+                    inner.ready.push_back((number, ready));
+                }
+                Ok(ready) => {
+                    drop(inner);
+                    return ready.raised.tear_down_behind(Some(ready.seen));
+                }
+                Err(error) => {
+                    tracing::warn!(%error, "a jar could not be raised ahead");
+                    // Whatever made it so, another template may be without it.
+                    if inner.generation.as_ref().is_some_and(|current| current.number == number) {
+                        inner.generation = None;
+                        inner.pause_until = Some(Instant::now() + PAUSE / 10);
+                    }
                 }
             }
+            drop(inner);
+            self.changed.notify_waiters();
         }
-        drop(inner);
-        self.changed.notify_waiters();
-        self.wake.notify_one();
     }
 }
 
@@ -401,14 +412,15 @@ async fn upkeep(shared: Weak<Shared>, wake: Arc<Notify>) {
             if is_due && may_try {
                 shared.renew().await;
             }
-            if let Some((keeper, waiting, number, missing)) = shared.tidy() {
-                for _ in 0..missing {
-                    let (shared, keeper) = (Arc::clone(&shared), Arc::clone(&keeper));
-                    tokio::spawn(async move { shared.raise(keeper, waiting, number).await });
-                }
+            shared.tidy();
+            for _ in 0..HANDS {
+                let shared = Arc::clone(&shared);
+                tokio::spawn(async move { shared.work().await });
             }
         }
-        drop(timeout(LOOK, wake.notified()).await);
+        if timeout(LOOK, wake.notified()).await.is_ok() {
+            sleep(LULL).await;
+        }
     }
 }
 

@@ -6,8 +6,6 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use belljar_protocol::{Ceilings, Confinement, Identity, Job, Order, Report, Spent};
-use nix::time::{clock_getcpuclockid, clock_gettime};
-use nix::unistd::Pid;
 use tokio::process::Child;
 use tokio::runtime::Handle;
 use tokio::time::timeout;
@@ -17,6 +15,7 @@ use crate::cgroup::{self, Counters, Hierarchy, Staff};
 use crate::channel::Channel;
 use crate::host::{Host, Lent};
 use crate::keeper::Place;
+use crate::output::Capture;
 use crate::plan::{Errand, Site};
 use crate::scratch::Scratch;
 use crate::spawn::{self, Worker};
@@ -33,14 +32,14 @@ const POLITE: Duration = Duration::from_millis(100);
 pub(crate) struct Raised {
     pub(crate) channel: Channel,
     owner: Owner,
-    /// Standard output and error, until someone reads them.
-    pub(crate) streams: Option<(OwnedFd, OwnedFd)>,
+    /// Standard output and error.
+    pub(crate) stdout: Capture,
+    pub(crate) stderr: Capture,
     pub(crate) group: Option<cgroup::Jar>,
     /// Why there is no outcome, if the worker failed after the payload was let go.
     pub(crate) failure: Option<Error>,
-    /// Process 1 and the payload, as the host counts.
+    /// Process 1, as the host counts.
     init: Option<i32>,
-    payload: Option<i32>,
     tree: Option<Tree>,
     /// Used before the payload began: by the warden, init, and the walls.
     before: Duration,
@@ -92,7 +91,7 @@ pub(crate) async fn spawn(
         .map_err(io::Error::other)
         .flatten()
         .map_err(|error| Error::Worker("a worker could not be started".to_owned(), error))?;
-    let Worker { child, pid, channel, streams } = worker;
+    let Worker { child, pid, channel, stdout, stderr } = worker;
     let owner = Owner::Warden(Box::new(child), pid);
     let identity = Identity { uid: site.lent.uid, gid: site.lent.gid };
     let fds = site.contents.into_iter().chain(errand.contents).chain(errand.stdin);
@@ -101,8 +100,8 @@ pub(crate) async fn spawn(
         job: Job { identity, jar: site.jar, task: errand.task },
         fds: fds.map(OwnedFd::from).collect(),
     };
-    let raised = Raised::new(channel, owner, streams, group, site.lent, site.scratch);
-    Ok((raised, orders))
+    let streams = (stdout, stderr);
+    Ok((Raised::new(channel, owner, streams, group, site.lent, site.scratch)?, orders))
 }
 
 /// Tells a worker its job, waits until it is confined, and looks whether it is.
@@ -125,26 +124,29 @@ impl Raised {
     pub(crate) fn new(
         channel: Channel,
         owner: Owner,
-        streams: Option<(OwnedFd, OwnedFd)>,
+        (stdout, stderr): (OwnedFd, OwnedFd),
         group: Option<cgroup::Jar>,
         lent: Lent,
         scratch: Option<Scratch>,
-    ) -> Self {
-        let (init, payload, tree) = (None, None, None);
-        let (failure, before) = (None, Duration::ZERO);
-        Self {
+    ) -> Result<Self, Error> {
+        let capture = |pipe| {
+            Capture::new(pipe)
+                .map_err(|error| Error::Internal("cannot capture output".to_owned(), error))
+        };
+        let (init, tree, failure, before) = (None, None, None, Duration::ZERO);
+        Ok(Self {
             channel,
             owner,
-            streams,
+            stdout: capture(stdout)?,
+            stderr: capture(stderr)?,
             group,
             failure,
             init,
-            payload,
             tree,
             before,
             lent,
             scratch,
-        }
+        })
     }
 
     /// Waits until the payload is confined, and looks whether it is.
@@ -168,7 +170,6 @@ impl Raised {
             jar: self.group.as_ref(),
         };
         let seen = barrier::check(payload, &expected).map_err(|it| Error::refused(&it))?;
-        self.payload = Some(payload);
         if self.group.is_none() {
             let mut tree = Tree::new(self.init.unwrap_or(seen.parent), limits.memory_bytes);
             if self.init.is_some_and(|init| init != seen.parent) {
@@ -225,19 +226,6 @@ impl Raised {
         };
         counters.cpu = counters.cpu.saturating_sub(self.before);
         counters
-    }
-
-    /// The same while the payload still runs: the kernel is made to bring its books up to date,
-    /// as otherwise what a process used since the last tick is in none of them.
-    pub(crate) fn counters_of_the_living(&mut self) -> Counters {
-        // The answer is of no interest: asking is what counts.
-        if let Some(payload) = self.payload
-            && let Ok(clock) = clock_getcpuclockid(Pid::from_raw(payload))
-            && let Err(errno) = clock_gettime(clock)
-        {
-            tracing::debug!(%errno, "the payload is gone already");
-        }
-        self.counters()
     }
 
     /// The same when everything is dead; without a cgroup, what init learnt by reaping counts.
@@ -325,11 +313,13 @@ impl Raised {
 
     /// The same without waiting for it. Outside of a runtime, the keeper and the next sweep do
     /// what is left to do.
-    pub(crate) fn tear_down_behind(self) {
-        match Handle::try_current() {
-            Ok(runtime) => drop(runtime.spawn(self.tear_down())),
-            Err(_) => self.hang_up(),
-        }
+    pub(crate) fn tear_down_behind(self, seen: Option<Seen>) {
+        let Ok(runtime) = Handle::try_current() else { return self.hang_up() };
+        runtime.spawn(async move {
+            self.tear_down().await;
+            // To let go of a mount namespace waits for the whole kernel.
+            drop(tokio::task::spawn_blocking(move || drop(seen)));
+        });
     }
 
     /// Ends the jar, whatever became of it.

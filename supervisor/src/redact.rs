@@ -47,6 +47,11 @@ impl Redactor {
         Self::with(automaton)
     }
 
+    /// That redacts nothing.
+    pub(crate) fn none() -> Self {
+        Self::with(None)
+    }
+
     /// Another stream of the same run.
     pub(crate) fn fresh(&self) -> Self {
         Self::with(self.automaton.clone())

@@ -20,8 +20,9 @@ pub(crate) struct Worker {
     pub(crate) child: Child,
     pub(crate) pid: i32,
     pub(crate) channel: Channel,
-    /// Standard output and error, until someone reads them.
-    pub(crate) streams: Option<(OwnedFd, OwnedFd)>,
+    /// Standard output and error.
+    pub(crate) stdout: OwnedFd,
+    pub(crate) stderr: OwnedFd,
 }
 
 /// Starts a worker with an empty environment and nothing but three descriptors: the control
@@ -43,7 +44,7 @@ pub(crate) fn worker(program: &Path) -> io::Result<Worker> {
         .spawn()?;
     let pid = child.id().and_then(|pid| i32::try_from(pid).ok());
     let pid = pid.ok_or_else(|| io::Error::other("the worker has no process id"))?;
-    Ok(Worker { child, pid, channel, streams: Some((stdout.into(), stderr.into())) })
+    Ok(Worker { child, pid, channel, stdout: stdout.into(), stderr: stderr.into() })
 }
 
 /// Takes SIGCHLD away from whoever ignores it: the kernel would reap children itself, and nobody

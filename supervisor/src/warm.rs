@@ -47,7 +47,7 @@ impl Default for Warm {
             min: 2,
             max: 8,
             memory_bytes: 512 << 20,
-            idle: Duration::from_secs(60),
+            idle: Duration::from_mins(1),
             template: Template::default(),
         }
     }
@@ -56,7 +56,7 @@ impl Default for Warm {
 impl Default for Template {
     /// What the runtime imports by itself; a new one every thousand runs, or ten minutes.
     fn default() -> Self {
-        Self { preload: None, runs: 1000, age: Duration::from_secs(600) }
+        Self { preload: None, runs: 1000, age: Duration::from_mins(10) }
     }
 }
 

@@ -15,7 +15,7 @@ use crate::cgroup::Counters;
 use crate::judge::{self, Evidence, Intent};
 use crate::keeper::Ready;
 use crate::line::Line;
-use crate::output::{Capture, CaptureEvent, Live};
+use crate::output::{CaptureEvent, Live};
 use crate::plan::{Errand, Plan, Site};
 use crate::raise::{self, Raised};
 use crate::receipt::{Receipt, Standing};
@@ -61,8 +61,6 @@ struct Watch {
     line: Option<Line>,
     done: Option<u8>,
     start: Start,
-    stdout: Capture,
-    stderr: Capture,
     denials: Vec<Denied>,
     fatal_denial: bool,
     tally: Tally,
@@ -109,9 +107,9 @@ async fn cold(
             return Err(Error::Invalid("the run was dropped before it had started".to_owned()));
         }
     };
-    let mut watch = Watch::begin(&plan, raised, None, Start::Cold)?;
+    let mut watch = Watch::begin(&plan, raised, None, Start::Cold);
     // Nobody may be interested in live output.
-    drop(confined.send((watch.stdout.live(), watch.stderr.live())));
+    drop(confined.send((watch.raised.stdout.live(), watch.raised.stderr.live())));
     let jar_time = plan.accepted.elapsed();
     if let Err(error) = watch.raised.channel.send(&Order::Proceed, &[]).await {
         watch.raised.tear_down().await;
@@ -144,22 +142,18 @@ async fn warm(
         Waiting::Forked => Start::Forked,
     };
     let jar_time = plan.accepted.elapsed();
-    let mut watch = Leash(Some(Watch::begin(&plan, raised, Some(line), start)?));
-    let outcome = watch.run(&plan, errand, &mut cancelled, confined, jar_time, &confinement, &seen);
-    let outcome = outcome.await;
+    let mut watch = Leash(Some((Watch::begin(&plan, raised, Some(line), start), seen)));
     // The answer does not wait for the death of the jar.
-    drop(watch);
-    drop(tokio::task::spawn_blocking(move || drop(seen)));
-    outcome
+    watch.run(&plan, errand, &mut cancelled, confined, jar_time, &confinement).await
 }
 
 /// A jar whose end is seen to, in the background, when this is dropped.
-struct Leash(Option<Watch>);
+struct Leash(Option<(Watch, Seen)>);
 
 impl Drop for Leash {
     fn drop(&mut self) {
-        if let Some(watch) = self.0.take() {
-            watch.raised.tear_down_behind();
+        if let Some((watch, seen)) = self.0.take() {
+            watch.raised.tear_down_behind(Some(seen));
         }
     }
 }
@@ -173,12 +167,11 @@ impl Leash {
         confined: oneshot::Sender<(Live, Live)>,
         jar_time: Duration,
         confinement: &Confinement,
-        seen: &Seen,
     ) -> Result<Outcome, Error> {
-        let Some(watch) = &mut self.0 else {
+        let Some((watch, seen)) = &mut self.0 else {
             return Err(Error::Protocol("a run was started twice".to_owned()));
         };
-        drop(confined.send((watch.stdout.live(), watch.stderr.live())));
+        drop(confined.send((watch.raised.stdout.live(), watch.raised.stderr.live())));
         watch.started = Instant::now();
         watch.hand_over(errand).await?;
         let intent = watch.until_over(plan, cancelled).await;
@@ -197,18 +190,10 @@ impl Watch {
         mut raised: Raised,
         line: Option<Line>,
         start: Start,
-    ) -> Result<Self, Error> {
-        let capture = |pipe, limit| {
-            Capture::new(pipe, limit, plan.redactor.fresh())
-                .map_err(|error| Error::Internal("cannot capture output".to_owned(), error))
-        };
-        let (stdout, stderr) = raised
-            .streams
-            .take()
-            .ok_or_else(|| Error::Protocol("the output of a worker was taken".to_owned()))?;
-        Ok(Self {
-            stdout: capture(stdout, plan.limits.stdout_bytes)?,
-            stderr: capture(stderr, plan.limits.stderr_bytes)?,
+    ) -> Self {
+        raised.stdout.begin(plan.limits.stdout_bytes, plan.redactor.fresh());
+        raised.stderr.begin(plan.limits.stderr_bytes, plan.redactor.fresh());
+        Self {
             raised,
             line,
             done: None,
@@ -220,7 +205,7 @@ impl Watch {
             counters: Counters::default(),
             look_cost: Duration::ZERO,
             started: Instant::now(),
-        })
+        }
     }
 
     /// Tells what waits in the jar what to do.
@@ -321,8 +306,8 @@ impl Watch {
             () = sleep_until(deadline.into()) => Event::DeadlinePassed,
             // Asked for, or nobody is left who could want the outcome.
             _ = cancelled => Event::Cancelled,
-            event = self.stdout.next() => captured(event),
-            event = self.stderr.next() => captured(event),
+            event = self.raised.stdout.next() => captured(event),
+            event = self.raised.stderr.next() => captured(event),
             () = sleep_until(tick.into()) => Event::Tick,
         }
     }
@@ -414,12 +399,9 @@ impl Watch {
         if let Some(failure) = self.raised.failure.take() {
             return Err(failure);
         }
-        let counters = match self.done {
-            Some(_) => self.raised.counters_of_the_living(),
-            None => self.raised.final_counters(self.ended.map(|(_, spent)| spent)),
-        };
+        let counters = self.raised.final_counters(self.ended.map(|(_, spent)| spent));
         let sampling = self.raised.sampling_note();
-        let (stdout, stderr) = (self.stdout.finish(), self.stderr.finish());
+        let (stdout, stderr) = (self.raised.stdout.finish(), self.raised.stderr.finish());
         let overfull = stdout.dropped_bytes + stderr.dropped_bytes > 0;
         if overfull && plan.limits.on_output_limit == OnOutputLimit::Kill {
             intent = intent.or(Some(Intent::OutputFull));

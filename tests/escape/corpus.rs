@@ -12,7 +12,7 @@ pub(crate) struct Attack {
     pub(crate) id: String,
     pub(crate) name: String,
     pub(crate) expect: String,
-    limits: String,
+    pub(crate) limits: String,
 }
 
 /// Every attack, in order.

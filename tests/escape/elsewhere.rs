@@ -12,7 +12,7 @@ pub(crate) fn tests() -> Vec<Test> {
 }
 
 const FIRST: u16 = 1;
-/// Those beyond need a template of a warm interpreter.
+/// Those beyond need something that waits ahead of a run: tests/warm/rows.rs.
 const LAST: u16 = 102;
 
 /// Rows that one payload in one jar cannot play, and where they are tested instead.

@@ -1,17 +1,16 @@
-//! An attack in a full jar, raised by the library.
+//! An attack in a full jar, raised by the library, however that was.
 
 use std::time::Duration;
 
-use belljar::{Outcome, Source, State, Verdict};
-use belljar_tests::{Completion, built, expect, run_with, stderr, stdout};
+use belljar::{Outcome, State, Verdict};
+use belljar_tests::{Completion, expect, stderr, stdout};
 
 use crate::corpus::Attack;
 use crate::scenes;
 
-/// Fails unless the jar held.
-pub(crate) async fn holds(attack: Attack) -> Completion {
-    let source = Source::program(built("belljar-attacker")).arg(&attack.id).collect("**/*");
-    let outcome = run_with("native", attack.limits(), source).await;
+/// Fails unless the jar held in which `run` has the attack, and all that it leaves collected.
+pub(crate) async fn holds(attack: Attack, run: impl AsyncFnOnce(&Attack) -> Outcome) -> Completion {
+    let outcome = run(&attack).await;
     let said = stdout(&outcome);
     let bit = said.lines().find(|line| line.starts_with("bit:"));
     assert_eq!(bit, None, "{}", attack.name);

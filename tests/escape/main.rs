@@ -15,12 +15,14 @@ mod bite;
 mod corpus;
 mod elsewhere;
 mod hold;
+mod naive;
 mod scenes;
 mod table;
 
 use std::process::ExitCode;
 
-use belljar_tests::{Need, Suite};
+use belljar::{Outcome, Source};
+use belljar_tests::{Need, Suite, built, run_with};
 
 use corpus::Attack;
 use table::{Bites, ROWS};
@@ -31,13 +33,19 @@ fn main() -> ExitCode {
     for attack in corpus::attacks() {
         let id = attack.id.to_lowercase();
         let held = attack.clone();
-        suite =
-            suite.test(&format!("escape::{id}::{}", attack.name), &[], move || hold::holds(held));
+        let name = format!("escape::{id}::{}", attack.name);
+        suite = suite.test(&name, &[], move || hold::holds(held, as_a_program));
         for (_, bites) in ROWS.iter().filter(|(row, _)| *row == attack.id) {
             suite = add(suite, &attack, bites);
         }
     }
     suite.run()
+}
+
+/// By a jar of its own.
+async fn as_a_program(attack: &Attack) -> Outcome {
+    let source = Source::program(built("belljar-attacker")).arg(&attack.id).collect("**/*");
+    run_with("native", attack.limits(), source).await
 }
 
 fn add(suite: Suite, attack: &Attack, bites: &'static Bites) -> Suite {

@@ -3,7 +3,7 @@
 use Bites::{AsUserWithout, Naively, Open, OpenAsRoot, Unsupervised, Without};
 use belljar_protocol::Layer::{self, Descriptors, Landlock, Privileges, Rlimits, Seccomp};
 
-use crate::scenes;
+use crate::naive;
 
 /// Where an attack succeeds.
 pub(crate) enum Bites {
@@ -81,8 +81,8 @@ pub(crate) const ROWS: &[(&str, Bites)] = &[
     ("A53", Open),
     ("A54", Without(&[Rlimits])),
     ("A55", Without(&[Seccomp])),
-    ("A56", Naively(scenes::a_link_is_followed)),
-    ("A58", Naively(scenes::a_pipe_is_opened)),
+    ("A56", Naively(naive::a_link_is_followed)),
+    ("A58", Naively(naive::a_pipe_is_opened)),
     ("A59", Open),
     ("A62", Without(&[Rlimits])),
     ("A63", Open),
@@ -109,12 +109,12 @@ pub(crate) const ROWS: &[(&str, Bites)] = &[
     ("A82", Unsupervised),
     ("A86", Unsupervised),
     ("A88", Open),
-    ("A89", Naively(scenes::output_is_stolen)),
+    ("A89", Naively(naive::output_is_stolen)),
     ("A90", Without(&[Seccomp])),
     ("A91", Without(&[Descriptors])),
     ("A92", Without(&[Descriptors])),
-    ("A93", Naively(scenes::an_ending_is_believed)),
-    ("A94", Naively(scenes::output_is_obeyed)),
+    ("A93", Naively(naive::an_ending_is_believed)),
+    ("A94", Naively(naive::output_is_obeyed)),
     ("A95", Open),
     ("A96", Without(&[Privileges, Seccomp])),
     ("A97", Without(&[Seccomp])),

@@ -1,4 +1,4 @@
-use std::fs::{self, File};
+use std::fs;
 use std::io::{self, IoSlice, Read};
 use std::os::fd::{AsRawFd, OwnedFd};
 use std::os::unix::fs::symlink;
@@ -8,11 +8,11 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use std::thread;
 
 use belljar_protocol::{
-    Authority, Ceilings, Delivery, Ending, Entry, Job, Layer, Link, Mount, Network, Order, Report,
-    Scratch, SecretMap, Syscalls, wire,
+    Authority, Ceilings, Contents, Delivery, Ending, Entry, Files, Identity, Jar, Job, Layer, Link,
+    Mount, Network, Order, Report, Scratch, SecretMap, Stdin, Syscalls, Task, wire,
 };
 use nix::sys::socket::{
-    AddressFamily, ControlMessage, MsgFlags, SockFlag, SockType, UnixAddr, recv, sendmsg,
+    AddressFamily, MsgFlags, SockFlag, SockType, UnixAddr, recv, sendmsg,
     setsockopt, socketpair, sockopt,
 };
 use nix::sys::time::{TimeVal, TimeValLike};
@@ -22,7 +22,7 @@ use nix::sys::time::{TimeVal, TimeValLike};
 struct WallsDown {
     worker: Child,
     control: OwnedFd,
-    directory: tempfile::TempDir,
+    _name: tempfile::TempDir,
 }
 
 /// How such a run ended.
@@ -57,11 +57,11 @@ pub fn walls_down_worker(fate: &str, walls: &[Layer]) -> (tempfile::TempDir, Pat
 /// Runs a program to its end behind every wall but `walls`.
 pub fn run_without(walls: &[Layer], program: &Path, arguments: &[&str]) -> Fallen {
     let (run, pipe) = WallsDown::start("without", walls);
-    run.tell(program, arguments);
+    run.send(&Order::Job(Box::new(job(program, arguments))));
     let output = thread::spawn(move || io::read_to_string(pipe).unwrap_or_default());
     loop {
         match run.hear() {
-            Report::Confined(_) => run.send(&Order::Proceed, &[]),
+            Report::Confined(_) => run.send(&Order::Proceed),
             Report::Ended(ending, _) => {
                 drop(run);
                 return Fallen { ending, output: output.join().expect("its output") };
@@ -76,18 +76,17 @@ pub fn run_without(walls: &[Layer], program: &Path, arguments: &[&str]) -> Falle
 /// go on.
 pub fn run_failing(wall: Layer, program: &Path, arguments: &[&str]) -> (Report, String) {
     let (run, pipe) = WallsDown::start("failing", &[wall]);
-    let (order, fds) = run.order(program, arguments);
     // It may have failed, and gone, before it was told anything.
-    let _told = run.try_send(&order, &fds);
+    let _told = run.try_send(&Order::Job(Box::new(job(program, arguments))));
     let report = run.hear();
-    let _told = run.try_send(&Order::Proceed, &[]);
+    let _told = run.try_send(&Order::Proceed);
     drop(run);
     (report, io::read_to_string(pipe).expect("its output"))
 }
 
 impl WallsDown {
     fn start(fate: &str, walls: &[Layer]) -> (Self, impl Read + Send + 'static) {
-        let (directory, path) = walls_down_worker(fate, walls);
+        let (name, path) = walls_down_worker(fate, walls);
         let (control, stdin) =
             socketpair(AddressFamily::Unix, SockType::SeqPacket, None, SockFlag::SOCK_CLOEXEC)
                 .expect("a socket pair");
@@ -103,34 +102,17 @@ impl WallsDown {
             .stderr(write)
             .spawn()
             .expect("the worker");
-        (Self { worker, control, directory }, read)
+        (Self { worker, control, _name: name }, read)
     }
 
-    fn tell(&self, program: &Path, arguments: &[&str]) {
-        let (order, fds) = self.order(program, arguments);
-        self.send(&order, &fds);
+    fn send(&self, order: &Order) {
+        self.try_send(order).expect("a worker that listens");
     }
 
-    fn order(&self, program: &Path, arguments: &[&str]) -> (Order, [OwnedFd; 2]) {
-        let contents = self.directory.path().join("contents");
-        let text: String = FILES.iter().map(|(_, text)| *text).collect();
-        fs::write(&contents, text).expect("the job's files");
-        let fds = [contents.as_path(), Path::new("/dev/null")]
-            .map(|path| File::open(path).expect("the job's descriptors").into());
-        (Order::Job(Box::new(job(program, arguments))), fds)
-    }
-
-    fn send(&self, order: &Order, fds: &[OwnedFd]) {
-        self.try_send(order, fds).expect("a worker that listens");
-    }
-
-    fn try_send(&self, order: &Order, fds: &[OwnedFd]) -> nix::Result<usize> {
+    fn try_send(&self, order: &Order) -> nix::Result<usize> {
         let bytes = wire::encode_order(order).expect("an order");
-        let raw: Vec<_> = fds.iter().map(AsRawFd::as_raw_fd).collect();
-        let rights = [ControlMessage::ScmRights(&raw)];
-        let rights = if raw.is_empty() { &[][..] } else { &rights[..] };
         let (socket, parts) = (self.control.as_raw_fd(), [IoSlice::new(&bytes)]);
-        sendmsg::<UnixAddr>(socket, &parts, rights, MsgFlags::MSG_NOSIGNAL, None)
+        sendmsg::<UnixAddr>(socket, &parts, &[], MsgFlags::MSG_NOSIGNAL, None)
     }
 
     fn hear(&self) -> Report {
@@ -160,6 +142,24 @@ fn job(program: &Path, arguments: &[&str]) -> Job {
     static NEXT: AtomicU32 = AtomicU32::new(FIRST_ID);
     let root = nix::unistd::geteuid().is_root();
     let id = if root { NEXT.fetch_add(1, Ordering::Relaxed) } else { 0 };
+    Job {
+        identity: Identity { uid: id, gid: id },
+        jar: jar(if root { Authority::Host } else { Authority::Own }, program),
+        task: Task {
+            files: Files { entries: Vec::new(), contents: Contents::Inline(Vec::new()) },
+            stdin: Stdin::Empty,
+            program: "/program".to_owned(),
+            argv: [&["attacker"], arguments].concat().iter().map(|&text| text.to_owned()).collect(),
+            env: [("PATH", "/usr/bin:/bin"), ("TMPDIR", "/tmp")]
+                .map(|(name, value)| (name.to_owned(), value.to_owned()))
+                .into(),
+            secrets: SecretMap::new(),
+            deadline_ms: 120_000,
+        },
+    }
+}
+
+fn jar(authority: Authority, program: &Path) -> Jar {
     let (mut mounts, mut links) = (Vec::new(), Vec::new());
     for place in ["/usr", "/lib", "/lib64", "/bin"] {
         match fs::read_link(place) {
@@ -175,25 +175,12 @@ fn job(program: &Path, arguments: &[&str]) -> Job {
     }
     let source = program.to_str().expect("a path that is text").to_owned();
     mounts.push(Mount { source, target: "/program".to_owned() });
-    let entry = |(path, text): &(&str, &str)| Entry {
-        path: (*path).to_owned(),
-        mode: 0o644,
-        bytes: text.len() as u64,
-    };
-    Job {
-        authority: if root { Authority::Host } else { Authority::Own },
-        uid: id,
-        gid: id,
+    Jar {
+        authority,
         mounts,
         links,
-        files: FILES.iter().map(entry).collect(),
+        files: files(),
         scratch: Scratch { bytes: 64 << 20, inodes: 16_384, exec: false },
-        program: "/program".to_owned(),
-        argv: [&["attacker"], arguments].concat().iter().map(|&text| text.to_owned()).collect(),
-        env: [("PATH", "/usr/bin:/bin"), ("TMPDIR", "/tmp")]
-            .map(|(name, value)| (name.to_owned(), value.to_owned()))
-            .into(),
-        secrets: SecretMap::new(),
         delivery: Delivery::Files,
         ceilings: Ceilings {
             cpu_seconds: 20,
@@ -204,6 +191,18 @@ fn job(program: &Path, arguments: &[&str]) -> Job {
         },
         syscalls: Syscalls::Standard,
         network: Network::None,
-        deadline_ms: 120_000,
+    }
+}
+
+fn files() -> Files {
+    let entry = |(path, text): &(&str, &str)| Entry {
+        path: (*path).to_owned(),
+        mode: 0o644,
+        bytes: text.len() as u64,
+    };
+    let text: String = FILES.iter().map(|(_, text)| *text).collect();
+    Files {
+        entries: FILES.iter().map(entry).collect(),
+        contents: Contents::Inline(text.into_bytes()),
     }
 }

@@ -1,11 +1,18 @@
 //! What the kernel counted.
 
+use std::collections::HashMap;
+use std::fs::File;
 use std::io;
+use std::os::unix::fs::FileExt;
 use std::path::Path;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
-use super::{Jar, read};
+use super::{Jar, at};
+
+/// Larger than any of them: the longest is cpu.stat of version 2.
+const GAUGE_BYTES: usize = 4096;
 
 /// What a tree used so far. Warden and init are not among the processes.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -23,11 +30,36 @@ pub(crate) struct Counters {
     pub(crate) process_limit_hits: u64,
 }
 
+/// The files of a jar that are read again and again, open: opening one costs more than reading it.
+#[derive(Debug, Default)]
+pub(super) struct Gauges(Mutex<HashMap<&'static str, Option<File>>>);
+
+impl Gauges {
+    fn read(&self, directory: &Path, file: &'static str) -> io::Result<String> {
+        let mut open = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let path = || directory.join(file);
+        let gauge = open.entry(file).or_insert_with(|| File::open(path()).ok());
+        let missing = || at(&path(), "read", &io::ErrorKind::NotFound.into());
+        let gauge = gauge.as_ref().ok_or_else(missing)?;
+        let mut text = [0; GAUGE_BYTES];
+        let bytes = gauge.read_at(&mut text, 0).map_err(|error| at(&path(), "read", &error))?;
+        Ok(String::from_utf8_lossy(text.get(..bytes).unwrap_or_default()).into_owned())
+    }
+
+    fn number(&self, directory: &Path, file: &'static str) -> io::Result<u64> {
+        self.read(directory, file)?.trim().parse().map_err(|_| {
+            io::Error::new(io::ErrorKind::InvalidData, format!("{file} is not a number"))
+        })
+    }
+}
+
 impl Jar {
     pub(crate) fn counters(&self) -> io::Result<Counters> {
         let places = &self.groups.places;
         let (memory, pids) = (places.memory.directory.as_path(), places.pids.directory.as_path());
         let cpu = places.cpu.directory.as_path();
+        let read = |directory, file| self.gauges.read(directory, file);
+        let number = |directory, file| self.gauges.number(directory, file);
         let (cpu, current, peak, oom_kills) = if self.groups.v2 {
             let events = read(memory, "memory.events")?;
             let kills = |key| keyed(&events, key).unwrap_or(0);
@@ -65,19 +97,12 @@ impl Jar {
     }
 
     pub(super) fn process_limit_hits(&self) -> io::Result<u64> {
-        keyed(&read(&self.groups.places.pids.directory, "pids.events")?, "max")
+        keyed(&self.gauges.read(&self.groups.places.pids.directory, "pids.events")?, "max")
     }
 }
 
 fn highest(so_far: &AtomicU64, value: u64) -> u64 {
     so_far.fetch_max(value, Ordering::Relaxed).max(value)
-}
-
-fn number(directory: &Path, file: &str) -> io::Result<u64> {
-    read(directory, file)?
-        .trim()
-        .parse()
-        .map_err(|_| io::Error::new(io::ErrorKind::InvalidData, format!("{file} is not a number")))
 }
 
 /// The value of `key` in lines of `key value`.

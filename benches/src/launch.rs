@@ -4,6 +4,7 @@ use std::ffi::OsStr;
 use std::io;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
+use std::time::{Duration, Instant};
 
 use belljar::{Outcome, Sandbox, Source};
 use tokio::runtime::{Builder, Runtime};
@@ -69,6 +70,56 @@ impl Jars {
         Builder::new_multi_thread().worker_threads(2).enable_all().build().map(Self)
     }
 
+    /// Waits for something on the runtime.
+    pub fn block_on<T>(&self, future: impl Future<Output = T>) -> T {
+        self.0.block_on(future)
+    }
+
+    /// How long the library takes for one run, from the call to the outcome.
+    ///
+    /// # Errors
+    /// As [`Jars::run`].
+    pub fn time(&self, sandbox: &Sandbox, source: &Source) -> Result<Duration, Error> {
+        let (sandbox, source) = (sandbox.clone(), source.clone());
+        let task = self.0.spawn(async move {
+            let started = Instant::now();
+            sandbox.run(source).await.map(|outcome| (started.elapsed(), outcome))
+        });
+        let (took, outcome) = self.0.block_on(task)??;
+        good(outcome).map(|_| took)
+    }
+
+    /// How many of `number` runs there are in a second, so many at a time.
+    ///
+    /// # Errors
+    /// As [`Jars::run`].
+    pub fn per_second(
+        &self,
+        sandbox: &Sandbox,
+        source: &Source,
+        number: usize,
+        at_once: usize,
+    ) -> Result<f64, Error> {
+        let started = Instant::now();
+        let clients: Vec<_> = (0..at_once)
+            .map(|client| {
+                let (sandbox, source) = (sandbox.clone(), source.clone());
+                let share = number / at_once + usize::from(client < number % at_once);
+                self.0.spawn(async move {
+                    for _ in 0..share {
+                        let outcome = sandbox.run(source.clone()).await;
+                        outcome.map_err(Error::from).and_then(good).map_err(|it| it.to_string())?;
+                    }
+                    Ok::<_, String>(())
+                })
+            })
+            .collect();
+        for client in clients {
+            self.0.block_on(client)??;
+        }
+        Ok(f64::from(u32::try_from(number)?) / started.elapsed().as_secs_f64())
+    }
+
     /// Runs a source to its end, which has to be a good one.
     ///
     /// # Errors
@@ -77,11 +128,14 @@ impl Jars {
         // On a thread of the runtime, as everything a service does.
         let (sandbox, source) = (sandbox.clone(), source.clone());
         let task = self.0.spawn(async move { sandbox.run(source).await });
-        let outcome = self.0.block_on(task)??;
-        if outcome.verdict.status() == "ok" {
-            return Ok(outcome);
-        }
-        let said = String::from_utf8_lossy(&outcome.stderr.bytes);
-        Err(format!("{}: {said}", outcome.verdict.status()).into())
+        good(self.0.block_on(task)??)
     }
+}
+
+fn good(outcome: Outcome) -> Result<Outcome, Error> {
+    if outcome.verdict.status() == "ok" {
+        return Ok(outcome);
+    }
+    let said = String::from_utf8_lossy(&outcome.stderr.bytes);
+    Err(format!("{}: {said}", outcome.verdict.status()).into())
 }

@@ -9,6 +9,7 @@ mod job;
 mod launch;
 mod rivals;
 mod sheet;
+mod waiting;
 
 use std::collections::BTreeMap;
 use std::io::{self, Write as _};
@@ -19,6 +20,7 @@ pub use job::Job;
 pub use launch::{Jars, bare, beside, interpreter, unavailable};
 pub use rivals::{Rival, rivals};
 pub use sheet::Sheet;
+pub use waiting::Waiting;
 
 /// What keeps a bench from measuring.
 pub type Error = Box<dyn std::error::Error>;
@@ -62,7 +64,8 @@ impl Effort {
     }
 }
 
-type Act<'a> = Box<dyn FnMut() -> Result<(), Error> + 'a>;
+/// Does something once, and says how long it took.
+type Act<'a> = Box<dyn FnMut() -> Result<Duration, Error> + 'a>;
 
 /// Rows that are measured together.
 #[derive(Default)]
@@ -73,7 +76,15 @@ pub struct Contest<'a> {
 
 impl<'a> Contest<'a> {
     /// Adds a row: the time that `act` takes.
-    pub fn enter(&mut self, name: &str, act: impl FnMut() -> Result<(), Error> + 'a) {
+    pub fn enter(&mut self, name: &str, mut act: impl FnMut() -> Result<(), Error> + 'a) {
+        self.measure(name, move || {
+            let started = Instant::now();
+            act().map(|()| started.elapsed())
+        });
+    }
+
+    /// Adds a row that knows itself what of its time counts.
+    pub fn measure(&mut self, name: &str, act: impl FnMut() -> Result<Duration, Error> + 'a) {
         self.contenders.push((name.to_owned(), Box::new(act)));
     }
 
@@ -94,6 +105,7 @@ impl<'a> Contest<'a> {
         for (name, act) in &mut self.contenders {
             table.samples.push((name.clone(), Vec::with_capacity(rounds)));
             act().map_err(|error| format!("{name}: {error}"))?;
+            std::thread::sleep(self.rests.get(name).copied().unwrap_or_default());
         }
         let rows = self.contenders.len();
         for round in 0..rounds {
@@ -103,9 +115,8 @@ impl<'a> Contest<'a> {
                 let turn = if round % 2 == 0 { turn } else { rows - 1 - turn };
                 let row = (turn + round / 2) % rows;
                 let Some((name, act)) = self.contenders.get_mut(row) else { continue };
-                let started = Instant::now();
-                act().map_err(|error| format!("{name}: {error}"))?;
-                table.record(name, started.elapsed());
+                let sample = act().map_err(|error| format!("{name}: {error}"))?;
+                table.record(name, sample);
                 std::thread::sleep(self.rests.get(name).copied().unwrap_or_default());
             }
         }
@@ -150,6 +161,12 @@ impl Table {
     pub fn p50(&self, row: &str) -> Option<Duration> {
         let samples = self.samples.iter().find(|(name, _)| name == row);
         samples.map(|(_, samples)| at(samples, 50))
+    }
+
+    /// What so many percent of a row are not above.
+    pub fn quantile(&self, row: &str, percent: usize) -> Duration {
+        let samples = self.samples.iter().find(|(name, _)| name == row);
+        samples.map(|(_, samples)| at(samples, percent)).unwrap_or_default()
     }
 
     /// Adds a sample.

@@ -37,6 +37,10 @@ pub enum Order {
     /// To what waits at the end of a line: the first and only task. With it travel the descriptors
     /// that it speaks of.
     Run(Box<Task>),
+    /// To a keeper, and from it to its template: fork a child into this jar, which stands. To the
+    /// template it comes with the namespaces of the jar, and with what came with the order to raise
+    /// it.
+    Fork(Fork),
 }
 
 /// Everything one run needs. Nothing optional; no string has a meaning of its own.
@@ -172,6 +176,17 @@ pub struct Raise {
     pub waiting: Waiting,
 }
 
+/// One child of a template.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Fork {
+    /// The jar.
+    pub serial: u64,
+    /// Whose its payload is.
+    pub identity: Identity,
+    /// Whether somebody waits for it: then it does not go through its paces first.
+    pub hurry: bool,
+}
+
 /// What waits in a jar.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Waiting {
@@ -179,7 +194,7 @@ pub enum Waiting {
     Empty,
     /// An interpreter that was executed.
     Primed,
-    /// A child of the template.
+    /// Nothing, until a child of the template is asked for.
     Forked,
 }
 

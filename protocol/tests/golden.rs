@@ -16,40 +16,103 @@ use belljar_protocol::{
 type Golden<T> = (&'static str, fn() -> T, &'static str);
 
 const ORDERS: [Golden<Order>; 15] = [
-    ("job", || Order::Job(Box::new(job())), "?"),
-    ("job-lent", || small_job(Authority::Lent, Delivery::Files), "?"),
-    ("job-own", || small_job(Authority::Own, Delivery::Descriptor), "?"),
-    ("proceed", || Order::Proceed, "?"),
-    ("end", || Order::End, "?"),
-    ("found-lot", || Order::FoundLot, "?"),
-    ("keep-nothing", || keep(Prime::Nothing, true), "?"),
-    ("keep-program", || keep(Prime::Program(launch()), false), "?"),
-    ("keep-template", || keep(Prime::Template(launch()), false), "?"),
-    ("raise-empty", || raise(1, Waiting::Empty), "?"),
-    ("raise-primed", || raise(251, Waiting::Primed), "?"),
-    ("raise-forked", || raise(u64::MAX, Waiting::Forked), "?"),
-    ("began", || Order::Began { serial: 250, deadline_ms: 60_000 }, "?"),
-    ("finish", || Order::Finish { serial: 65_536 }, "?"),
-    ("run", || Order::Run(Box::new(task())), "?"),
+    (
+        "job",
+        || Order::Job(Box::new(job())),
+        "424a020000fc00b33f71fa0001042f757372042f75737201042f6c6962077573722f6c696201062f\
+         6574632f78fb2401020002fe0afc00000004fb004000003dfb000142fc00000004fdffffffffffff\
+         ffff0000010d2f776f726b2f6d61696e2e7079fba401fbfb000101102f7573722f62696e2f707974\
+         686f6e330207707974686f6e3302c3a901044c414e4707432e5554462d3802074150495f4b455902\
+         00ff014200fb60ea",
+    ),
+    (
+        "job-lent",
+        || small_job(Authority::Lent, Delivery::Files),
+        "424a02000001020100000001030401010506070809010000000000022f610000000a",
+    ),
+    (
+        "job-own",
+        || small_job(Authority::Own, Delivery::Descriptor),
+        "424a02000001020200000001030401000506070809010000000000022f610000000a",
+    ),
+    ("proceed", || Order::Proceed, "424a020001"),
+    ("end", || Order::End, "424a020002"),
+    ("found-lot", || Order::FoundLot, "424a020003"),
+    (
+        "keep-nothing",
+        || keep(Prime::Nothing, true),
+        "424a020004000000000103040100050607080901000001",
+    ),
+    (
+        "keep-program",
+        || keep(Prime::Program(launch()), false),
+        "424a0200040000000001030401000506070809010001022f610201620163010144016500",
+    ),
+    (
+        "keep-template",
+        || keep(Prime::Template(launch()), false),
+        "424a0200040000000001030401000506070809010002022f610201620163010144016500",
+    ),
+    ("raise-empty", || raise(1, Waiting::Empty), "424a02000501fc000001000700"),
+    ("raise-primed", || raise(251, Waiting::Primed), "424a020005fbfb00fc000001000701"),
+    (
+        "raise-forked",
+        || raise(u64::MAX, Waiting::Forked),
+        "424a020005fdfffffffffffffffffc000001000702",
+    ),
+    ("began", || Order::Began { serial: 250, deadline_ms: 60_000 }, "424a020006fafb60ea"),
+    ("finish", || Order::Finish { serial: 65_536 }, "424a020007fc00000100"),
+    (
+        "run",
+        || Order::Run(Box::new(task())),
+        "424a020008010d2f776f726b2f6d61696e2e7079fba401fbfb000101102f7573722f62696e2f7079\
+         74686f6e330207707974686f6e3302c3a901044c414e4707432e5554462d3802074150495f4b4559\
+         0200ff014200fb60ea",
+    ),
 ];
 
 const REPORTS: [Golden<Report>; 12] = [
-    ("confined", || Report::Confined(confinement()), "?"),
-    ("refused", || Report::Refused(refusal()), "?"),
-    ("ended-exited", || Report::Ended(Ending::Exited(-1), spent()), "?"),
-    ("ended-signalled", || Report::Ended(Ending::Signalled(9), Spent::default()), "?"),
-    ("denied", || Report::Denied(denial()), "?"),
-    ("tally", || Report::Tally(Tally { counts: vec![1, 250, 251, 65_536], unrecorded: 7 }), "?"),
-    ("lot-founded", || Report::LotFounded, "?"),
-    ("keeping", || Report::Keeping(Vec::new()), "?"),
+    (
+        "confined",
+        || Report::Confined(confinement()),
+        "424a0200000700f901fa02fbfb0003fbfc0004fbfd0005fbfe0006fbff000300010207",
+    ),
+    (
+        "refused",
+        || Report::Refused(refusal()),
+        "424a020001050f726573747269637420697473656c661846756e6374696f6e206e6f7420696d706c\
+         656d656e7465644c",
+    ),
+    (
+        "ended-exited",
+        || Report::Ended(Ending::Exited(-1), spent()),
+        "424a0200020001fc60e31600fc00708c00",
+    ),
+    (
+        "ended-signalled",
+        || Report::Ended(Ending::Signalled(9), Spent::default()),
+        "424a02000201120000",
+    ),
+    ("denied", || Report::Denied(denial()), "424a02000352020100fdfffffffffffffffffafbfb00c2"),
+    (
+        "tally",
+        || Report::Tally(Tally { counts: vec![1, 250, 251, 65_536], unrecorded: 7 }),
+        "424a0200040401fafbfb00fc0000010007",
+    ),
+    ("lot-founded", || Report::LotFounded, "424a020005"),
+    ("keeping", || Report::Keeping(Vec::new()), "424a02000600"),
     (
         "keeping-less",
         || Report::Keeping(vec![Note::BoundingSetKept, Note::LowerLimitsInherited]),
-        "?",
+        "424a020006020304",
     ),
-    ("template-ready", || Report::TemplateReady, "?"),
-    ("template-lost", || Report::TemplateLost("it hung up".into()), "?"),
-    ("init-ready", || Report::InitReady, "?"),
+    ("template-ready", || Report::TemplateReady, "424a020007"),
+    (
+        "template-lost",
+        || Report::TemplateLost("it hung up".into()),
+        "424a0200080a69742068756e67207570",
+    ),
+    ("init-ready", || Report::InitReady, "424a020009"),
 ];
 
 #[test]

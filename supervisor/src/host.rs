@@ -166,10 +166,7 @@ impl Host {
     }
 
     /// The user namespace that a keeper lives in; none where it has to make one of its own.
-    pub(crate) async fn lot_of_keepers(
-        &self,
-        worker: &Path,
-    ) -> Result<Option<&fs::File>, Error> {
+    pub(crate) async fn lot_of_keepers(&self, worker: &Path) -> Result<Option<&fs::File>, Error> {
         if let Ids::Own { .. } = self.ids {
             return Ok(None);
         }
@@ -230,9 +227,9 @@ impl Lot {
         match ids {
             Ids::Range(range) => map_range(holder.pid, range)?,
             Ids::Subordinate(Subordinate { uid, gid, count }) => {
-                let (own_uid, own_gid) = (getuid().as_raw(), getgid().as_raw());
-                map_ids("newuidmap", holder.pid, own_uid, *uid, *count).await?;
-                map_ids("newgidmap", holder.pid, own_gid, *gid, *count).await?;
+                let (user, group) = (getuid().as_raw(), getgid().as_raw());
+                map_ids("newuidmap", holder.pid, user, *uid, *count).await?;
+                map_ids("newgidmap", holder.pid, group, *gid, *count).await?;
             }
             Ids::Own { why } => return Err(Error::Protocol(format!("no ids to lend: {why}"))),
         }

@@ -9,7 +9,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use belljar_protocol::{
-    Authority, Confinement, Identity, Jar, Keep, Note, Order, Prime, Raise, Report, Waiting,
+    Authority, Confinement, Fork, Identity, Jar, Keep, Note, Order, Prime, Raise, Report, Waiting,
 };
 use tokio::process::Child;
 use tokio::sync::watch;
@@ -22,6 +22,7 @@ use crate::channel::Channel;
 use crate::host::Host;
 use crate::line::Line;
 use crate::raise::{Owner, PATIENCE, Raised};
+use crate::receipt::{Kept, LANDLOCK_WITH_SCOPES};
 use crate::spawn::{self, Worker};
 use crate::{Error, Limits};
 
@@ -39,6 +40,7 @@ pub(crate) struct Keeper {
     /// What all its jars lack.
     notes: Vec<Note>,
     serials: AtomicU64,
+    generation: u64,
     hearing: JoinHandle<()>,
     _child: Child,
 }
@@ -66,6 +68,14 @@ pub(crate) struct Ready {
     pub(crate) seen: Seen,
     pub(crate) line: Line,
     pub(crate) waiting: Waiting,
+    pub(crate) kept: Kept,
+}
+
+/// A jar in which nothing waits yet, and which only a template can fill.
+#[derive(Debug)]
+pub(crate) struct Standing {
+    pub(crate) raised: Raised,
+    line: Line,
 }
 
 /// One jar among those of a keeper.
@@ -85,12 +95,14 @@ pub(crate) struct Keeping<'a> {
     /// The bytes of the jar's files, if they are many.
     pub(crate) contents: Option<std::fs::File>,
     pub(crate) prime: Prime,
+    /// How many there were before.
+    pub(crate) generation: u64,
 }
 
 impl Keeper {
     /// Starts one, and returns when it can raise jars; its template may still be starting.
     pub(crate) async fn start(keeping: Keeping<'_>) -> Result<Arc<Self>, Error> {
-        let Keeping { host, worker, limits, jar, contents, prime } = keeping;
+        let Keeping { host, worker, limits, jar, contents, prime, generation } = keeping;
         let spawned = spawn::worker(worker)
             .map_err(|error| Error::Worker("a keeper could not be started".to_owned(), error))?;
         let Worker { child, mut channel, .. } = spawned;
@@ -99,7 +111,7 @@ impl Keeper {
             Prime::Template(_) => State::Warming,
             Prime::Nothing | Prime::Program(_) => State::Keeping,
         };
-        let own_networks = matches!(host.hierarchy, Hierarchy::None { .. });
+        let own_networks = needs_own_networks(host);
         let keep = Keep { jar: jar.clone(), prime, own_networks };
         let fds: Vec<_> = contents.iter().map(AsFd::as_fd).chain(lot.map(AsFd::as_fd)).collect();
         channel.send(&Order::Keep(Box::new(keep)), &fds).await?;
@@ -123,6 +135,7 @@ impl Keeper {
             state,
             notes,
             serials: AtomicU64::new(1),
+            generation,
             hearing: tokio::spawn(hear(channel, tell)),
             _child: child,
         }))
@@ -156,11 +169,52 @@ impl Keeper {
 
     /// Raises one jar, and returns when something waits in it that was looked at.
     pub(crate) async fn raise(self: &Arc<Self>, waiting: Waiting) -> Result<Ready, Error> {
-        let (mut raised, line) = self.order(waiting).await?;
+        if waiting == Waiting::Forked {
+            let standing = self.stand().await?;
+            return self.fork(standing, false).await;
+        }
+        let (raised, line) = self.order(waiting).await?;
+        self.ready(raised, line, waiting).await
+    }
+
+    /// Raises a jar into which a child of the template can be forked.
+    pub(crate) async fn stand(self: &Arc<Self>) -> Result<Standing, Error> {
+        let (mut raised, line) = self.order(Waiting::Forked).await?;
+        match raised.await_init().await {
+            Ok(()) => Ok(Standing { raised, line }),
+            Err(error) => {
+                raised.tear_down().await;
+                Err(error)
+            }
+        }
+    }
+
+    /// Forks a child of the template into a jar; in a hurry, without warming it up.
+    pub(crate) async fn fork(&self, standing: Standing, hurry: bool) -> Result<Ready, Error> {
+        let Standing { raised, line } = standing;
+        if let Some(place) = raised.place() {
+            let (uid, gid) = self.host.in_lot(&raised.lent);
+            let identity = Identity { uid, gid };
+            place.tell(Order::Fork(Fork { serial: place.serial, identity, hurry }));
+        }
+        self.ready(raised, line, Waiting::Forked).await
+    }
+
+    async fn ready(
+        &self,
+        mut raised: Raised,
+        line: Line,
+        waiting: Waiting,
+    ) -> Result<Ready, Error> {
         match self.await_ready(&mut raised, line, waiting).await {
             Ok((confinement, seen, line)) => {
                 raised.start_counting();
-                Ok(Ready { raised, confinement, seen, line, waiting })
+                let is_forked = waiting == Waiting::Forked;
+                let generation = self.generation;
+                let shares_network = confinement.landlock_abi >= LANDLOCK_WITH_SCOPES
+                    && !needs_own_networks(self.host);
+                let kept = Kept { generation, is_forked, shares_network };
+                Ok(Ready { raised, confinement, seen, line, waiting, kept })
             }
             Err(error) => {
                 raised.tear_down().await;
@@ -257,6 +311,11 @@ impl Place {
             }
         });
     }
+}
+
+/// Without a cgroup, what sockets hold is counted by the network that they are in.
+fn needs_own_networks(host: &Host) -> bool {
+    matches!(host.hierarchy, Hierarchy::None { .. })
 }
 
 /// Hears a keeper until it is gone.

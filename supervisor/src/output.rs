@@ -341,7 +341,7 @@ mod tests {
 
     #[tokio::test]
     async fn a_secret_across_the_limit_leaves_no_beginning() {
-        let (capture, mut writer) = capture(6, Some(b"hunter2"));
+        let (mut capture, mut writer) = capture(6, Some(b"hunter2"));
         writer.write_all(b"ab hunter2 cd").unwrap();
         assert_eq!(capture.finish(), Output { bytes: b"ab [re".to_vec(), dropped_bytes: 14 });
     }

@@ -16,7 +16,7 @@ use crate::limits::request;
 use crate::reach::Reach;
 use crate::receipt::LANDLOCK_WITH_SCOPES;
 use crate::redact::Redactor;
-use crate::runtime::{Launch, LaunchFile};
+use crate::runtime::{Launch, LaunchFile, replace};
 use crate::sandbox::Settings;
 use crate::scratch::Scratch;
 use crate::{Code, Error, Floor, Limits, Source};
@@ -109,9 +109,10 @@ impl Errand {
         launch: &mut Launch,
     ) -> Result<Self, Error> {
         let work = |file: &LaunchFile| file.path.starts_with("/work/");
-        let (work, own) = std::mem::take(&mut launch.files).into_iter().partition(work);
+        let (work, own): (Vec<_>, _) =
+            std::mem::take(&mut launch.files).into_iter().partition(work);
         launch.files = own;
-        let (files, contents) = pack(work)?;
+        let (files, contents) = pack(&work)?;
         let stdin = Some(&source.stdin).filter(|stdin| !stdin.is_empty());
         let stdin = stdin.map(|stdin| in_memory("belljar-stdin", &[stdin])).transpose()?;
         let task = Task {
@@ -136,6 +137,7 @@ impl Errand {
         let mut errand = Self::new(settings, source, &mut launch.clone())?;
         if waiting != Waiting::Empty {
             errand.task.argv.clone_from(&launch.script);
+            replace(&mut errand.task.env, &launch.script_env);
         }
         Ok(errand)
     }
@@ -178,6 +180,7 @@ impl Site {
             exec_scratch: false,
             delivery: Delivery::Descriptor,
             script: Vec::new(),
+            script_env: Vec::new(),
             has_secret_files: false,
         };
         let mut source = Source::code(String::new());
@@ -199,10 +202,10 @@ pub(crate) fn jar(
     let shown = shown.map(|path| Mount { source: path.clone(), target: path.clone() });
     let own = launch.files.iter().filter(|file| !file.path.starts_with("/work/")).cloned();
     let (files, contents) = if reach.authority.makes_namespaces() {
-        pack(base_files(launch).into_iter().chain(own).collect())?
+        pack(&base_files(launch).into_iter().chain(own).collect::<Vec<_>>())?
     } else {
         // They lie on the host already.
-        pack(Vec::new())?
+        pack(&[])?
     };
     let jar = Jar {
         authority: reach.authority,
@@ -223,7 +226,7 @@ pub(crate) fn jar(
 }
 
 /// Files as they travel: in the order itself, unless they are large.
-fn pack(files: Vec<LaunchFile>) -> Result<(Files, Option<File>), Error> {
+fn pack(files: &[LaunchFile]) -> Result<(Files, Option<File>), Error> {
     let bytes: usize = files.iter().map(|file| file.bytes.len()).sum();
     let entry = |file: &LaunchFile| Entry {
         path: file.path.clone(),

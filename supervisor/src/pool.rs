@@ -11,7 +11,7 @@ use tokio::sync::Notify;
 use tokio::task::JoinHandle;
 use tokio::time::{sleep, timeout};
 
-use crate::keeper::{Keeper, Keeping, Ready, State};
+use crate::keeper::{Keeper, Keeping, Ready, Standing, State};
 use crate::plan;
 use crate::reach::Reach;
 use crate::runtime::Launch;
@@ -32,6 +32,9 @@ const LOOK: Duration = Duration::from_millis(500);
 const STAMP: Duration = Duration::from_millis(50);
 /// As many as are raised at once, off the way of any run.
 const HANDS: usize = 2;
+/// Jars that stand empty beside those in which something waits: a burst that is deeper than the pool
+/// finds at least the walls raised.
+const STANDING: usize = 2;
 /// Before a template is tried again that ended by itself soon after the last one.
 const PAUSE: Duration = Duration::from_secs(5);
 /// What waits until it is known better.
@@ -57,6 +60,8 @@ struct Inner {
     upkeep: Option<JoinHandle<()>>,
     generation: Option<Generation>,
     ready: VecDeque<(u64, Ready)>,
+    /// For children that somebody waits for.
+    standing: VecDeque<(u64, Standing)>,
     raising: usize,
     demand: Demand,
     generations: u64,
@@ -66,6 +71,18 @@ struct Inner {
     stamped: Option<Instant>,
     each_bytes: u64,
     is_closed: bool,
+}
+
+/// What hands do.
+enum Chore {
+    Raise(Waiting),
+    Stand,
+}
+
+/// What comes of it.
+enum Yield {
+    Ready(Ready),
+    Standing(Standing),
 }
 
 /// A keeper, with its template if it has one.
@@ -93,30 +110,38 @@ impl Pool {
         let shared = &self.shared;
         shared.keep_up();
         let interpreter = &shared.settings.interpreter;
-        let large = source.files.iter().any(|file| {
-            file.bytes.len() as u64 > shared.settings.limits.file_bytes
-        });
+        let large = source
+            .files
+            .iter()
+            .any(|file| file.bytes.len() as u64 > shared.settings.limits.file_bytes);
         if interpreter.takes_programs() || large {
             return None;
         }
         shared.check_stamp();
         let restarts = source.env.iter().any(|(name, _)| interpreter.reads_at_start(name));
         // A process that executes gets descriptors; one that was executed ahead could not take any.
-        let is_large = launch.files.iter().map(|file| file.bytes.len()).sum::<usize>()
-            > plan::INLINE_BYTES;
+        let is_large =
+            launch.files.iter().map(|file| file.bytes.len()).sum::<usize>() > plan::INLINE_BYTES;
         let needs_jar = restarts || source.start == StartChoice::Fresh;
         let suits = |waiting: Waiting| match waiting {
             Waiting::Empty => source.secrets.is_empty() || !launch.has_secret_files,
             Waiting::Primed => {
-                !restarts && !is_large && source.stdin.is_empty() && source.start == StartChoice::Any
+                !restarts
+                    && !is_large
+                    && source.stdin.is_empty()
+                    && source.start == StartChoice::Any
             }
             Waiting::Forked => !needs_jar,
         };
         if let Some(ready) = shared.pop(suits) {
             return Some(ready);
         }
-        let (keeper, wanted) = shared.raise_now(suits)?;
-        match keeper.raise(wanted).await {
+        let (keeper, wanted, standing) = shared.raise_now(suits)?;
+        let ready = match standing {
+            Some(standing) => keeper.fork(standing, true).await,
+            None => keeper.raise(wanted).await,
+        };
+        match ready {
             Ok(ready) => Some(ready),
             Err(error) => {
                 tracing::info!(%error, "a jar could not be raised ahead");
@@ -134,7 +159,7 @@ impl Pool {
         loop {
             let changed = shared.changed.notified();
             let warmth = self.warmth();
-            let is_up = warmth.ready >= shared.warm.min;
+            let is_up = warmth.generation > 0 && warmth.ready >= shared.warm.min;
             if is_up || shared.lock().is_closed || Instant::now() > until {
                 return warmth;
             }
@@ -159,11 +184,12 @@ impl Pool {
 
     /// Ends what waits, and the keeper.
     pub(crate) async fn close(&self) {
-        let (upkeep, ready, generation) = {
+        let (upkeep, ready, standing, generation) = {
             let mut inner = self.shared.lock();
             inner.is_closed = true;
             let ready = std::mem::take(&mut inner.ready);
-            (inner.upkeep.take(), ready, inner.generation.take())
+            let standing = std::mem::take(&mut inner.standing);
+            (inner.upkeep.take(), ready, standing, inner.generation.take())
         };
         if let Some(upkeep) = upkeep {
             upkeep.abort();
@@ -171,6 +197,9 @@ impl Pool {
         }
         for (_, ready) in ready {
             ready.raised.tear_down().await;
+        }
+        for (_, standing) in standing {
+            standing.raised.tear_down().await;
         }
         if let Some(Generation { keeper, .. }) = generation {
             keeper.outlive_jars().await;
@@ -223,14 +252,33 @@ impl Shared {
     }
 
     /// What can be raised in this moment for somebody who waits.
-    fn raise_now(&self, suits: impl Fn(Waiting) -> bool) -> Option<(Arc<Keeper>, Waiting)> {
-        let mut inner = self.lock();
+    fn raise_now(
+        &self,
+        suits: impl Fn(Waiting) -> bool,
+    ) -> Option<(Arc<Keeper>, Waiting, Option<Standing>)> {
+        let mut guard = self.lock();
+        let inner = &mut *guard;
         let generation = inner.generation.as_mut()?;
         let wanted = [Waiting::Forked, Waiting::Empty].into_iter().find(|waiting| {
-            suits(*waiting) && (*waiting != Waiting::Forked || generation.waiting == Waiting::Forked)
+            suits(*waiting)
+                && (*waiting != Waiting::Forked || generation.waiting == Waiting::Forked)
         })?;
         generation.taken += 1;
-        Some((Arc::clone(&generation.keeper), wanted))
+        let mut standing = None;
+        while wanted == Waiting::Forked
+            && standing.is_none()
+            && let Some((number, jar)) = inner.standing.pop_front()
+        {
+            if number == generation.number {
+                standing = Some(jar);
+            } else {
+                jar.raised.tear_down_behind(None);
+            }
+        }
+        let keeper = Arc::clone(&generation.keeper);
+        drop(guard);
+        self.wake.notify_one();
+        Some((keeper, wanted, standing))
     }
 
     /// Forgets everything that was started from what is not installed any more.
@@ -247,11 +295,15 @@ impl Shared {
         }
         tracing::info!("the interpreter was changed: what waits is started anew");
         let stale = std::mem::take(&mut inner.ready);
+        let standing = std::mem::take(&mut inner.standing);
         let old = inner.generation.take();
         inner.refused = None;
         drop(inner);
         for (_, ready) in stale {
             ready.raised.tear_down_behind(Some(ready.seen));
+        }
+        for (_, standing) in standing {
+            standing.raised.tear_down_behind(None);
         }
         drop(old);
         self.wake.notify_one();
@@ -288,7 +340,8 @@ impl Shared {
             Prime::Nothing => (Prime::Nothing, Waiting::Empty),
         };
         let (host, worker, limits) = (settings.host, &settings.worker, &settings.limits);
-        let keeping = Keeping { host, worker, limits, jar, contents, prime };
+        let generation = self.lock().generations + 1;
+        let keeping = Keeping { host, worker, limits, jar, contents, prime, generation };
         let keeper = Keeper::start(keeping).await?;
         match keeper.settled().await {
             State::WithoutTemplate(why) => Err(Error::Worker(
@@ -348,37 +401,52 @@ impl Shared {
         }
     }
 
-    /// One more jar to raise, if there are too few, and not enough hands at work.
-    fn next_task(&self) -> Option<(Arc<Keeper>, Waiting, u64)> {
+    /// What is to be done next, if there is too little of anything, and not enough hands at work.
+    fn next_task(&self) -> Option<(Arc<Keeper>, u64, Chore)> {
         let mut inner = self.lock();
         let target = self.target(&inner);
         let generation = inner.generation.as_ref()?;
-        let number = generation.number;
-        let task = (Arc::clone(&generation.keeper), generation.waiting, number);
+        let (number, waiting) = (generation.number, generation.waiting);
+        let keeper = Arc::clone(&generation.keeper);
+        if inner.raising >= HANDS || inner.is_closed {
+            return None;
+        }
         let fresh = inner.ready.iter().filter(|(of, _)| *of == number).count();
-        let is_one_more = inner.raising < HANDS && fresh + inner.raising < target;
-        (is_one_more && !inner.is_closed).then(|| {
-            inner.raising += 1;
-            task
-        })
+        let standing = inner.standing.iter().filter(|(of, _)| *of == number).count();
+        let chore = if fresh + inner.raising < target {
+            Chore::Raise(waiting)
+        } else if waiting == Waiting::Forked && standing + inner.raising < STANDING {
+            Chore::Stand
+        } else {
+            return None;
+        };
+        inner.raising += 1;
+        Some((keeper, number, chore))
     }
 
     /// Raises jars for whoever comes next, until there are enough.
     async fn work(&self) {
-        while let Some((keeper, waiting, number)) = self.next_task() {
-            let raised = keeper.raise(waiting).await;
+        while let Some((keeper, number, chore)) = self.next_task() {
+            let done = match chore {
+                Chore::Raise(waiting) => keeper.raise(waiting).await.map(Yield::Ready),
+                Chore::Stand => keeper.stand().await.map(Yield::Standing),
+            };
             let mut inner = self.lock();
             inner.raising -= 1;
-            match raised {
-                Ok(mut ready) if !inner.is_closed => {
+            let is_closed = inner.is_closed;
+            match done {
+                Ok(Yield::Ready(ready)) if is_closed => {
+                    ready.raised.tear_down_behind(Some(ready.seen));
+                }
+                Ok(Yield::Standing(standing)) if is_closed => {
+                    standing.raised.tear_down_behind(None);
+                }
+                Ok(Yield::Ready(mut ready)) => {
                     let bytes = ready.raised.counters().memory_bytes;
                     inner.each_bytes = bytes.max(EACH_BYTES / 4);
                     inner.ready.push_back((number, ready));
                 }
-                Ok(ready) => {
-                    drop(inner);
-                    return ready.raised.tear_down_behind(Some(ready.seen));
-                }
+                Ok(Yield::Standing(standing)) => inner.standing.push_back((number, standing)),
                 Err(error) => {
                     tracing::warn!(%error, "a jar could not be raised ahead");
                     // Whatever made it so, another template may be without it.

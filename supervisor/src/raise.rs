@@ -181,6 +181,20 @@ impl Raised {
         Ok((confinement, seen))
     }
 
+    /// Waits until process 1 stands in the jar.
+    pub(crate) async fn await_init(&mut self) -> Result<(), Error> {
+        let heard = timeout(PATIENCE, self.channel.receive()).await;
+        let heard = heard.map_err(|_| failed("a jar did not stand", io::ErrorKind::TimedOut))??;
+        match heard.map(|heard| (heard.report, heard.pid)) {
+            Some((Report::InitReady, pid)) => {
+                self.init = Some(pid);
+                Ok(())
+            }
+            Some((Report::Refused(refusal), _)) => Err(Error::refused(&refusal)),
+            _ => Err(failed("a jar ended before it stood", io::ErrorKind::BrokenPipe)),
+        }
+    }
+
     async fn hear_confined(&mut self) -> Result<(Confinement, i32), Error> {
         loop {
             let heard = self.channel.receive().await?;

@@ -83,6 +83,19 @@ pub(crate) struct Standing {
     pub(crate) sampling: Option<&'static str>,
     /// Denials beyond those that the outcome lists.
     pub(crate) unrecorded_denials: u64,
+    /// The keeper that raised the jar ahead of time, if one did.
+    pub(crate) kept: Option<Kept>,
+}
+
+/// What a jar owes to a keeper.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Kept {
+    /// Which one of its sandbox.
+    pub(crate) generation: u64,
+    /// Whether its payload was forked from a template.
+    pub(crate) is_forked: bool,
+    /// Whether it shares an empty network with its siblings.
+    pub(crate) shares_network: bool,
 }
 
 /// The newest Landlock ABI whose rules are used, and the first with scopes.
@@ -99,6 +112,7 @@ impl Receipt {
         let notes = confinement.notes.iter().map(|note| note.explain().to_owned());
         let counted = standing.host.hierarchy.notes().iter().map(|note| (*note).to_owned());
         let sampled = standing.sampling.map(ToOwned::to_owned);
+        let kept = standing.kept.iter().flat_map(Kept::notes);
         let more = standing.unrecorded_denials;
         let unrecorded =
             (more > 0).then(|| format!("{more} more denials were counted, not listed"));
@@ -107,8 +121,26 @@ impl Receipt {
             level: standing.host.level(standing.authority),
             layers: layers.collect(),
             limits: limits(&standing.host.hierarchy, standing.authority),
-            notes: notes.chain(counted).chain(sampled).chain(unrecorded).collect(),
+            notes: notes.chain(counted).chain(sampled).chain(unrecorded).chain(kept).collect(),
         }
+    }
+}
+
+impl Kept {
+    fn notes(&self) -> impl Iterator<Item = String> + use<> {
+        let Self { generation, is_forked, shares_network } = *self;
+        let shared = shares_network.then(|| {
+            "shares an empty network with jars of the same sandbox: seccomp refuses what leads out \
+             of it, and Landlock scopes abstract sockets"
+                .to_owned()
+        });
+        let forked = is_forked.then(|| {
+            format!(
+                "forked from template {generation}: its address layout and hash seed are those of \
+                 its siblings"
+            )
+        });
+        shared.into_iter().chain(forked)
     }
 }
 

@@ -18,7 +18,7 @@ mod tests;
 
 use description::{Accepts, Description};
 pub use launch::Interpreter;
-pub(crate) use launch::{Launch, LaunchFile};
+pub(crate) use launch::{Launch, LaunchFile, replace};
 
 /// How to launch one language: pure data, parsed from TOML.
 #[derive(Clone, Debug)]

@@ -60,8 +60,8 @@ pub(crate) fn hear_children() {
     }
 }
 
-/// A program that ships with belljar: beside the running executable, where cargo leaves those of
-/// a test, or where a package puts helpers.
+/// A program or library that ships with belljar: beside the running executable, where cargo leaves
+/// what a test needs, or where a package puts helpers.
 ///
 /// # Errors
 /// [`Error::Worker`] naming the places looked at.
@@ -70,10 +70,16 @@ pub(crate) fn shipped(name: &str) -> Result<PathBuf, Error> {
         .map_err(|error| Error::Internal("the running executable is unknown".into(), error))?;
     let beside = here.parent().unwrap_or(Path::new("/"));
     let above = beside.parent().unwrap_or(Path::new("/"));
-    let places = [beside.join(name), above.join(name), above.join("libexec/belljar").join(name)];
+    // Libraries that cargo builds for a test are in `deps` alone: those beside it may be old.
+    let places = [
+        beside.join("deps").join(name),
+        beside.join(name),
+        above.join(name),
+        above.join("libexec/belljar").join(name),
+    ];
     let found = places.iter().find(|place| place.is_file());
     found.cloned().ok_or_else(|| {
-        let [one, two, three] = places.map(|place| place.display().to_string());
+        let [_, one, two, three] = places.map(|place| place.display().to_string());
         let what = format!("{name} is not at {one}, {two} or {three}; build or install it");
         Error::Worker(what, io::ErrorKind::NotFound.into())
     })

@@ -18,7 +18,7 @@ use crate::line::Line;
 use crate::output::{CaptureEvent, Live};
 use crate::plan::{Errand, Plan, Site};
 use crate::raise::{self, Raised};
-use crate::receipt::{Receipt, Standing};
+use crate::receipt::{Kept, Receipt, Standing};
 use crate::{Denied, Error, OnOutputLimit, Outcome, Start, Timings, Usage, denial};
 
 /// How long init has to empty the jar by itself, so that the processor time of all is counted.
@@ -61,6 +61,7 @@ struct Watch {
     line: Option<Line>,
     done: Option<u8>,
     start: Start,
+    kept: Option<Kept>,
     denials: Vec<Denied>,
     fatal_denial: bool,
     tally: Tally,
@@ -135,14 +136,17 @@ async fn warm(
     mut cancelled: oneshot::Receiver<()>,
     confined: oneshot::Sender<(Live, Live)>,
 ) -> Result<Outcome, Error> {
-    let Ready { raised, confinement, seen, line, waiting, .. } = ready;
+    let Ready { raised, confinement, seen, line, waiting, kept } = ready;
     let start = match waiting {
         Waiting::Empty => Start::Jar,
         Waiting::Primed => Start::Primed,
         Waiting::Forked => Start::Forked,
     };
     let jar_time = plan.accepted.elapsed();
-    let mut watch = Leash(Some((Watch::begin(&plan, raised, Some(line), start), seen)));
+    let mut watch = Leash(Some((
+        Watch { kept: Some(kept), ..Watch::begin(&plan, raised, Some(line), start) },
+        seen,
+    )));
     // The answer does not wait for the death of the jar.
     watch.run(&plan, errand, &mut cancelled, confined, jar_time, &confinement).await
 }
@@ -185,12 +189,7 @@ impl Leash {
 }
 
 impl Watch {
-    fn begin(
-        plan: &Plan,
-        mut raised: Raised,
-        line: Option<Line>,
-        start: Start,
-    ) -> Self {
+    fn begin(plan: &Plan, mut raised: Raised, line: Option<Line>, start: Start) -> Self {
         raised.stdout.begin(plan.limits.stdout_bytes, plan.redactor.fresh());
         raised.stderr.begin(plan.limits.stderr_bytes, plan.redactor.fresh());
         Self {
@@ -198,6 +197,7 @@ impl Watch {
             line,
             done: None,
             start,
+            kept: None,
             denials: Vec::new(),
             fatal_denial: false,
             tally: Tally::default(),
@@ -339,7 +339,8 @@ impl Watch {
         self.counters = self.raised.counters();
         self.look_cost = looked.elapsed();
         if self.counters.oom_kills > 0
-            || (self.raised.group.is_none() && self.counters.memory_bytes > plan.limits.memory_bytes)
+            || (self.raised.group.is_none()
+                && self.counters.memory_bytes > plan.limits.memory_bytes)
         {
             return Some(Intent::MemorySpent);
         }
@@ -422,7 +423,8 @@ impl Watch {
         }
         let (host, authority) = (plan.host, self.raised.lent.authority);
         let unrecorded_denials = self.tally.unrecorded;
-        let standing = Standing { host, authority, sampling, unrecorded_denials };
+        let kept = self.kept;
+        let standing = Standing { host, authority, sampling, unrecorded_denials, kept };
         let outcome = Outcome {
             id: plan.id.clone(),
             runtime: plan.runtime.clone(),

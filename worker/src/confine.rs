@@ -18,9 +18,7 @@ pub(crate) fn warden(
 ) -> Result<rootfs::Sources, Refusal> {
     let failed = |failure: Failure| failure.of(Layer::Namespaces);
     let authority = job.jar.authority;
-    clock.note(
-        namespaces::claim_authority(authority, luggage.ground.as_ref()).map_err(failed)?,
-    );
+    clock.note(namespaces::claim_authority(authority, luggage.ground.as_ref()).map_err(failed)?);
     namespaces::hand_over_output(job.identity).map_err(failed)?;
     clock.prepare(Layer::Namespaces, || rootfs::open_sources(&job.jar))
 }

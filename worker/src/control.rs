@@ -67,7 +67,8 @@ impl Control {
             Order::Keep(keep) => {
                 let mut luggage = Luggage::default();
                 let mut fds = fds.into_iter();
-                luggage.jar_contents = file_for(&keep.jar.files.contents, &mut fds).map_err(lost)?;
+                luggage.jar_contents =
+                    file_for(&keep.jar.files.contents, &mut fds).map_err(lost)?;
                 luggage.ground = fds.next();
                 Ok(Errand::Keep(keep, luggage))
             }
@@ -194,11 +195,7 @@ fn next_length(socket: &OwnedFd) -> io::Result<usize> {
 }
 
 /// One datagram, with descriptors.
-pub(crate) fn send_with(
-    socket: &OwnedFd,
-    bytes: &[u8],
-    fds: &[BorrowedFd<'_>],
-) -> io::Result<()> {
+pub(crate) fn send_with(socket: &OwnedFd, bytes: &[u8], fds: &[BorrowedFd<'_>]) -> io::Result<()> {
     let raw: Vec<_> = fds.iter().map(AsRawFd::as_raw_fd).collect();
     let rights = [ControlMessage::ScmRights(&raw)];
     let rights = if raw.is_empty() { &[][..] } else { &rights[..] };

@@ -24,7 +24,7 @@ use crate::control::{Control, Luggage};
 use crate::kept::{self, Belongings};
 use crate::layers::{namespaces, rootfs};
 use crate::stopwatch::{Failure, Step, best_effort, doing};
-use crate::sys::{self, Fork};
+use crate::sys::{self, Fork, Reaped};
 use crate::{FAILED, payload};
 
 mod flock;
@@ -37,11 +37,7 @@ use nursery::{News, Nursery};
 const LANDLOCK_WITH_SCOPES: i32 = 6;
 
 /// Becomes the keeper.
-pub(crate) fn keep(
-    keep: Keep,
-    luggage: Luggage,
-    control: &Control,
-) -> Result<Infallible, Refusal> {
+pub(crate) fn keep(keep: Keep, luggage: Luggage, control: &Control) -> Result<Infallible, Refusal> {
     let authority = keep.jar.authority;
     if !authority.makes_namespaces() {
         return Err(of_namespaces(Failure::because("keep jars", "no namespace can be made")));
@@ -147,7 +143,7 @@ impl Keeper {
                 self.hear_template(control);
             }
             for serial in refused {
-                self.flock.answer(serial, self.template.as_mut());
+                self.flock.answer(serial, self.template.as_ref());
             }
             self.flock.end_overdue(Instant::now());
             if order {
@@ -157,11 +153,7 @@ impl Keeper {
     }
 
     /// What happened: a child ended, an order came, the template spoke, jars had denials.
-    fn wait(
-        &self,
-        children: &SignalFd,
-        control: &Control,
-    ) -> Step<(bool, bool, bool, Vec<u64>)> {
+    fn wait(&self, children: &SignalFd, control: &Control) -> Step<(bool, bool, bool, Vec<u64>)> {
         let readable = PollFlags::POLLIN;
         let template = self.template.as_ref().map_or(children.as_fd(), |nursery| nursery.as_fd());
         let mut events = vec![
@@ -191,6 +183,7 @@ impl Keeper {
                     best_effort(control.send(&Report::Refused(of_namespaces(failure))));
                 }
             }
+            Order::Fork(fork) => self.flock.fork(fork, self.template.as_ref()),
             Order::Began { serial, deadline_ms } => self.flock.began(serial, deadline_ms),
             Order::Finish { serial } => self.flock.end(serial),
             _ => return Err(Failure::because("obey", "no keeper takes this order")),
@@ -200,7 +193,7 @@ impl Keeper {
 
     fn raise(&mut self, raise: Raise, fds: Vec<OwnedFd>) -> Step {
         let (tether, inner) = crate::control::tether().map_err(Failure::from_refusal)?;
-        let belongings = Belongings::unpack(raise.identity, fds, Some(inner))?;
+        let belongings = Belongings::unpack(fds, Some(inner))?;
         match sys::fork_into(self.namespaces).map_err(doing("make namespaces"))? {
             Fork::Parent(init) => {
                 self.flock.add(raise, Member::new(init, tether, belongings, raise.waiting)?);
@@ -210,7 +203,7 @@ impl Keeper {
         }
     }
 
-    #[expect(clippy::exit, reason = "nothing of the keeper may run or be dropped in its children")]
+    /// Nothing of the keeper may run or be dropped in its children.
     fn be_jar(&self, raise: Raise, belongings: Belongings) -> ! {
         best_effort(SigSet::empty().thread_set_mask());
         if let (Ok(voice), Ok(proc)) = (belongings.channel.try_clone(), self.proc.try_clone())
@@ -222,7 +215,7 @@ impl Keeper {
     }
 
     fn reap(&mut self, control: &Control) {
-        while let Ok(Some((pid, status, usage))) = sys::wait_any_with_usage() {
+        while let Ok(Some(Reaped { pid, status, usage })) = sys::wait_any_with_usage() {
             if self.template.as_ref().is_some_and(|nursery| nursery.is(pid)) {
                 self.lose_template(control, &format!("it ended with status {status:#x}"));
             } else {

@@ -5,7 +5,7 @@ use std::fs::File;
 use std::io::Write as _;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 
-use belljar_protocol::{Identity, Keep, Layer, Prime, Raise, Refusal, Report, Waiting};
+use belljar_protocol::{Keep, Layer, Prime, Raise, Refusal, Report, Waiting};
 use nix::libc;
 use nix::sched::{CloneFlags, unshare};
 use nix::unistd::setsid;
@@ -48,19 +48,13 @@ pub(crate) struct Belongings {
     pub(crate) stderr: OwnedFd,
     /// To the keeper.
     pub(crate) tether: OwnedFd,
-    /// Whose the payload is.
-    pub(crate) identity: Identity,
     /// Whoever writes `0` to each is in the cgroups of the jar.
     pub(crate) groups: Vec<File>,
 }
 
 impl Belongings {
     /// From what came with an order.
-    pub(crate) fn unpack(
-        identity: Identity,
-        fds: Vec<OwnedFd>,
-        tether: Option<OwnedFd>,
-    ) -> Step<Self> {
+    pub(crate) fn unpack(fds: Vec<OwnedFd>, tether: Option<OwnedFd>) -> Step<Self> {
         let missing = || Failure::because("raise a jar", "descriptors are missing");
         let mut fds = fds.into_iter();
         let mut next = || fds.next().ok_or_else(missing);
@@ -68,7 +62,7 @@ impl Belongings {
         let (stdout, stderr) = (next()?, next()?);
         let tether = tether.map_or_else(next, Ok)?;
         let groups = fds.map(File::from).collect();
-        Ok(Self { channel, line, stdout, stderr, tether, identity, groups })
+        Ok(Self { channel, line, stdout, stderr, tether, groups })
     }
 
     /// Enters the cgroups: before anything is done that they are to count.

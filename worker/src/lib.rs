@@ -30,11 +30,13 @@ mod exports {
 
     use crate::template::{self, Side};
 
-    /// Serves the keeper. Returns 0 in a confined child, and 1 in the template when it is over.
+    /// Serves the keeper. Returns 0 in a confined child, 2 in one that somebody waits for, and 1 in
+    /// the template when it is over.
     #[unsafe(no_mangle)]
     pub extern "C" fn belljar_template_serve() -> i32 {
         match template::serve() {
-            Side::Child => 0,
+            Side::Child { hurry: false } => 0,
+            Side::Child { hurry: true } => 2,
             Side::Template => 1,
         }
     }

@@ -223,16 +223,26 @@ pub(crate) fn children_usage() -> (u64, u64) {
     usage_of(&usage)
 }
 
+/// A child that ended.
+pub(crate) struct Reaped {
+    pub(crate) pid: Pid,
+    /// As wait(2) tells it.
+    pub(crate) status: c_int,
+    /// Microseconds of processor time, and the largest resident set in bytes.
+    pub(crate) usage: (u64, u64),
+}
+
 /// wait4(2) for any child that ended, without waiting: its raw status and what it used, with the
 /// children that it waited for.
-pub(crate) fn wait_any_with_usage() -> nix::Result<Option<(Pid, c_int, (u64, u64))>> {
+pub(crate) fn wait_any_with_usage() -> nix::Result<Option<Reaped>> {
     let mut status = 0;
     // SAFETY: all zeroes is a valid rusage.
     let mut usage: libc::rusage = unsafe { std::mem::zeroed() };
     // SAFETY: status and usage outlive the call.
     let pid = unsafe { libc::wait4(-1, &raw mut status, libc::WNOHANG, &raw mut usage) };
-    Errno::result(pid)
-        .map(|pid| (pid > 0).then(|| (Pid::from_raw(pid), status, usage_of(&usage))))
+    Errno::result(pid).map(|pid| {
+        (pid > 0).then(|| Reaped { pid: Pid::from_raw(pid), status, usage: usage_of(&usage) })
+    })
 }
 
 fn usage_of(usage: &libc::rusage) -> (u64, u64) {

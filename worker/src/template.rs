@@ -6,7 +6,9 @@ mod fork;
 use std::io;
 use std::os::fd::{IntoRawFd, OwnedFd};
 
-use belljar_protocol::{Delivery, Jar, Keep, Layer, Order, Raise, Refusal, Report, Task};
+use belljar_protocol::{
+    Delivery, Fork as Wanted, Identity, Jar, Keep, Layer, Order, Refusal, Report, Task,
+};
 use nix::libc;
 use nix::sched::{CloneFlags, setns};
 
@@ -23,8 +25,8 @@ const PARENT_OUTSIDE: i32 = 0;
 
 /// Which side of the last fork this is.
 pub(crate) enum Side {
-    /// A child in a jar of its own, confined.
-    Child,
+    /// A child in a jar of its own, confined; somebody may wait for it.
+    Child { hurry: bool },
     /// The template, which nobody needs any more.
     Template,
 }
@@ -42,16 +44,16 @@ pub(crate) fn serve() -> Side {
     let keeper: &'static Control = Box::leak(Box::new(keeper));
     let Ok(tid_address) = fork::tid_address() else { return Side::Template };
     while let Ok((order, fds)) = keeper.receive() {
-        let Order::Raise(raise) = order else { continue };
-        match fork_into(raise, fds, tid_address) {
+        let Order::Fork(wanted) = order else { continue };
+        match fork_into(fds, tid_address) {
             Ok(Forked::Parent(child)) => {
-                best_effort(send_with(keeper.as_fd(), &reply(raise.serial, child), &[]));
+                best_effort(send_with(keeper.as_fd(), &reply(wanted.serial, child), &[]));
             }
             Ok(Forked::Child(doors, belongings)) => {
-                become_child(keep, doors, belongings);
-                return Side::Child;
+                become_child(keep, wanted.identity, doors, belongings);
+                return Side::Child { hurry: wanted.hurry };
             }
-            Err(_) => best_effort(send_with(keeper.as_fd(), &reply(raise.serial, 0), &[])),
+            Err(_) => best_effort(send_with(keeper.as_fd(), &reply(wanted.serial, 0), &[])),
         }
     }
     Side::Template
@@ -63,10 +65,10 @@ enum Forked {
     Child(Vec<OwnedFd>, Belongings),
 }
 
-fn fork_into(raise: Raise, fds: Vec<OwnedFd>, tid_address: u64) -> Result<Forked, Failure> {
+fn fork_into(fds: Vec<OwnedFd>, tid_address: u64) -> Result<Forked, Failure> {
     let mut fds = fds.into_iter();
     let doors: Vec<_> = fds.by_ref().take(DOORS.len()).collect();
-    let belongings = Belongings::unpack(raise.identity, fds.collect(), None)?;
+    let belongings = Belongings::unpack(fds.collect(), None)?;
     // For children alone: this process stays where it is.
     let pids = doors.first().ok_or_else(|| Failure::because("fork", "no jar was named"))?;
     setns(pids, CloneFlags::CLONE_NEWPID).map_err(doing("enter a pid namespace"))?;
@@ -78,9 +80,9 @@ fn fork_into(raise: Raise, fds: Vec<OwnedFd>, tid_address: u64) -> Result<Forked
 
 /// Never returns unconfined.
 #[expect(clippy::exit, reason = "a child that is not confined must not come to run anything")]
-fn become_child(keep: &Keep, doors: Vec<OwnedFd>, belongings: Belongings) {
+fn become_child(keep: &Keep, identity: Identity, doors: Vec<OwnedFd>, belongings: Belongings) {
     if let Ok(voice) = belongings.channel.try_clone() {
-        match confine(&keep.jar, doors, &voice, belongings) {
+        match confine(&keep.jar, identity, doors, &voice, belongings) {
             Ok(()) => return,
             Err(refusal) => best_effort(voice.send(&Report::Refused(refusal))),
         }
@@ -90,6 +92,7 @@ fn become_child(keep: &Keep, doors: Vec<OwnedFd>, belongings: Belongings) {
 
 fn confine(
     jar: &Jar,
+    identity: Identity,
     doors: Vec<OwnedFd>,
     voice: &Control,
     mut belongings: Belongings,
@@ -109,7 +112,6 @@ fn confine(
     })?;
     drop(doors);
     belongings.place_streams()?;
-    let identity = belongings.identity;
     let ground = clock.raise(Layer::Rootfs, || rootfs::Ground::here(proc, None))?;
     clock.raise(Layer::Privileges, || privileges::renounce_in_lot(identity, &ground))?;
     let Belongings { channel, line, tether, .. } = belongings;

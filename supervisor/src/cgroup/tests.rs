@@ -16,7 +16,8 @@ fn hierarchy() -> Option<Hierarchy> {
     if let Hierarchy::None { why, errno, hint } = &found {
         assert!(*errno != 0 && !why.is_empty() && !hint.is_empty(), "{found:?}");
         assert!(!Uid::effective().is_root(), "root has no cgroup here: {why} ({hint})");
-        let refused = Jar::create(&found, "run", &Limits::strict(), Staff::InitAndWarden).unwrap_err();
+        let refused =
+            Jar::create(&found, "run", &Limits::strict(), Staff::InitAndWarden).unwrap_err();
         assert_eq!(refused.to_string(), *why);
         assert!(found.limit_receipts().is_empty());
         return None;
@@ -181,9 +182,11 @@ fn a_sweep_ends_what_a_dead_supervisor_left_and_nothing_else() {
     let mut supervisor = Command::new("sleep").arg("60").spawn().unwrap();
     let owner = supervisor.id().cast_signed();
     let born = tree::born(owner).unwrap();
-    let mut stale = Jar::make(&hierarchy, &format!("belljar-{owner}-{born}-stale"), Staff::InitAndWarden).unwrap();
-    let elsewhere = Jar::make(&hierarchy, &format!("belljar-{owner}-{born}-elsewhere")).unwrap();
-    let mut half = Jar::make(&hierarchy, &format!("belljar-{owner}-{born}-half")).unwrap();
+    let make = |name: &str| {
+        let name = format!("belljar-{owner}-{born}-{name}");
+        Jar::make(&hierarchy, &name, Staff::InitAndWarden).unwrap()
+    };
+    let (mut stale, elsewhere, mut half) = (make("stale"), make("elsewhere"), make("half"));
     half.locks.clear();
     half.groups.made.drain(1..).for_each(|directory| fs::remove_dir(directory).unwrap());
     let ours = Jar::create(&hierarchy, "living", &Limits::strict(), Staff::InitAndWarden).unwrap();

@@ -75,6 +75,9 @@ pub(super) struct Prime {
     /// Files beside those of every run.
     #[serde(default)]
     pub(super) files: BTreeMap<String, Contents>,
+    /// What is otherwise than in the environment of a program that is started for its run.
+    #[serde(default)]
+    pub(super) env: BTreeMap<String, Template>,
 }
 
 /// How many runs an interpreter that waits is for.

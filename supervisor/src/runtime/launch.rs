@@ -38,6 +38,8 @@ pub(crate) struct Launch {
     pub(crate) delivery: Delivery,
     /// What an interpreter that is up already has to know: the entry, and the arguments.
     pub(crate) script: Vec<String>,
+    /// What its environment has otherwise.
+    pub(crate) script_env: Vec<(String, String)>,
     /// Whether some of the files are there for the sake of secrets.
     pub(crate) has_secret_files: bool,
 }
@@ -144,9 +146,11 @@ impl Interpreter {
             let bytes = contents.bytes().map_err(Error::Invalid)?.to_vec();
             files.push(LaunchFile { path: path.clone(), mode: 0o444, bytes });
         }
+        let script_env = self.script_env(&slots);
         Ok(Launch {
             program: self.program.clone(),
             argv,
+            script_env,
             env: self.env(&slots)?,
             mounts,
             links,
@@ -171,7 +175,9 @@ impl Interpreter {
         let slots = Slots { program: &self.program, name: "", entry: "", source: &source, limits };
         let mut files = self.runtime.files.clone();
         let mut prime = Prime::Nothing;
-        let env = self.env(&slots)?;
+        let script_env = self.script_env(&slots);
+        let mut env = self.env(&slots)?;
+        replace(&mut env, &script_env);
         let mut mounts = self.mounts.clone();
         if let Some(described) = &self.runtime.prime {
             files.extend(described.files.clone());
@@ -202,9 +208,15 @@ impl Interpreter {
             exec_scratch: self.runtime.exec_scratch,
             delivery: self.runtime.delivery.into(),
             script: Vec::new(),
+            script_env,
             has_secret_files: false,
         };
         Ok((launch, prime))
+    }
+
+    fn script_env(&self, slots: &Slots<'_>) -> Vec<(String, String)> {
+        let described = self.runtime.prime.iter().flat_map(|prime| &prime.env);
+        described.map(|(name, template)| (name.clone(), slots.render(template))).collect()
     }
 
     /// Whether an interpreter that is up already would miss what this environment says.
@@ -310,6 +322,15 @@ impl Slots<'_> {
             Part::MemoryMib(percent) => (memory(percent) >> 20).max(1).to_string(),
         };
         template.0.iter().map(part).collect()
+    }
+}
+
+/// Gives variables that exist other values.
+pub(crate) fn replace(env: &mut [(String, String)], values: &[(String, String)]) {
+    for (name, value) in env {
+        if let Some((_, other)) = values.iter().find(|(other, _)| other == name) {
+            value.clone_from(other);
+        }
     }
 }
 

@@ -98,6 +98,8 @@ mod tests {
             files: vec![LaunchFile { path: "/work/x".to_owned(), mode: 0, bytes: Vec::new() }],
             exec_scratch: false,
             delivery: Delivery::Descriptor,
+            script: Vec::new(),
+            has_secret_files: false,
         };
         relocate(&mut launch, "/s");
         assert_eq!(launch.program, "/opt/a/program");

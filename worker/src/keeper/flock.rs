@@ -4,7 +4,7 @@ use std::collections::HashMap;
 use std::os::fd::{AsFd, OwnedFd};
 use std::time::{Duration, Instant};
 
-use belljar_protocol::{Ending, Raise, Report, Spent, Waiting};
+use belljar_protocol::{Ending, Fork, Raise, Report, Spent, Waiting};
 use nix::poll::{PollFd, PollFlags, PollTimeout};
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
@@ -12,10 +12,10 @@ use nix::unistd::Pid;
 use super::nursery::Nursery;
 use crate::control::{Control, receive_with};
 use crate::denials::{Denials, receive_listener};
+use crate::init;
 use crate::kept::{Belongings, DOORS, STANDS};
 use crate::stopwatch::{Step, best_effort, doing};
 use crate::warden::{GRACE, timeout};
-use crate::init;
 
 /// Every jar that has not been reaped yet.
 #[derive(Default)]
@@ -30,8 +30,12 @@ pub(super) struct Member {
     init: Pid,
     channel: Control,
     tether: OwnedFd,
-    /// Kept for the template until the jar stands.
+    /// Kept for the template until it is asked for a child.
     belongings: Option<Belongings>,
+    /// The namespaces of the jar, from when it stands.
+    doors: Vec<OwnedFd>,
+    /// A child was asked for.
+    wanted: Option<Fork>,
     denials: Denials,
     /// Nobody is left who could be refused anything.
     is_quiet: bool,
@@ -56,6 +60,8 @@ impl Member {
             channel,
             tether,
             belongings,
+            doors: Vec::new(),
+            wanted: None,
             denials: Denials::default(),
             is_quiet: false,
             waiting,
@@ -72,7 +78,7 @@ impl Member {
     }
 
     /// Hears what comes through the tether, or answers what was refused.
-    fn answer(&mut self, raise: u64, template: Option<&mut Nursery>) {
+    fn answer(&mut self, template: Option<&Nursery>) {
         if self.denials.listener.is_some() {
             if self.denials.answer(&self.channel) {
                 self.end();
@@ -85,13 +91,23 @@ impl Member {
             return;
         }
         let mut word = [0; 8];
-        let doors = match receive_with(&self.tether, &mut word) {
-            Ok((bytes, doors)) if word.get(..bytes) == Some(STANDS) => doors,
-            _ => Vec::new(),
-        };
-        let belongings = self.belongings.take().filter(|_| doors.len() == DOORS.len());
+        if let Ok((bytes, doors)) = receive_with(&self.tether, &mut word)
+            && word.get(..bytes) == Some(STANDS)
+        {
+            self.doors = doors;
+        }
+        if self.doors.len() == DOORS.len() { self.fork(template) } else { self.end() }
+    }
+
+    /// Has the child forked that was asked for, if the jar stands.
+    fn fork(&mut self, template: Option<&Nursery>) {
+        if self.doors.is_empty() {
+            return;
+        }
+        let Some(wanted) = self.wanted.take() else { return };
+        let (doors, belongings) = (std::mem::take(&mut self.doors), self.belongings.take());
         let asked = template.zip(belongings).is_some_and(|(template, belongings)| {
-            template.fork_into(raise, &doors, &belongings).is_ok()
+            template.fork_into(wanted, &doors, &belongings).is_ok()
         });
         if !asked {
             self.end();
@@ -115,7 +131,7 @@ impl Flock {
     }
 
     /// Something came from a jar: at the end of a tether or of a listener there is nothing more.
-    pub(super) fn answer(&mut self, serial: u64, template: Option<&mut Nursery>) {
+    pub(super) fn answer(&mut self, serial: u64, template: Option<&Nursery>) {
         let Some(member) = self.members.get_mut(&serial) else { return };
         let news = member.denials.listener.as_ref().unwrap_or(&member.tether);
         let mut event = [PollFd::new(news.as_fd(), PollFlags::POLLIN)];
@@ -125,9 +141,16 @@ impl Flock {
             .filter_map(PollFd::revents)
             .any(|events| events.contains(PollFlags::POLLIN));
         if is_readable {
-            member.answer(serial, template);
+            member.answer(template);
         } else {
             member.is_quiet = true;
+        }
+    }
+
+    pub(super) fn fork(&mut self, fork: Fork, template: Option<&Nursery>) {
+        if let Some(member) = self.members.get_mut(&fork.serial) {
+            member.wanted = Some(fork);
+            member.fork(template);
         }
     }
 
@@ -173,9 +196,8 @@ impl Flock {
 
     /// The template is gone: nothing will ever be in the jars that wait for it.
     pub(super) fn end_unforked(&mut self) {
-        let waits = |member: &&Member| {
-            member.waiting == Waiting::Forked && member.payload.is_none()
-        };
+        let waits =
+            |member: &&Member| member.waiting == Waiting::Forked && member.payload.is_none();
         self.members.values().filter(waits).for_each(Member::end);
     }
 

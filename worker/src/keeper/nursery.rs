@@ -3,15 +3,15 @@
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::process;
 
-use belljar_protocol::{Identity, Keep, Launch, Layer, Order, Raise, Refusal, Waiting, wire};
+use belljar_protocol::{Identity, Keep, Launch, Layer, Order, Refusal, wire};
 use nix::fcntl::{FcntlArg, fcntl};
 use nix::sched::{CloneFlags, unshare};
 use nix::sys::signal::{SigSet, Signal, kill};
 use nix::unistd::{Pid, setsid};
 
 use crate::control::{self, receive_with, send_with};
-use crate::layers::{descriptors, rootfs};
 use crate::kept::{Belongings, FORKED, PROC_FD, SOCKET_FD};
+use crate::layers::{descriptors, rootfs};
 use crate::stopwatch::{Failure, Step, best_effort, doing};
 use crate::sys::{self, Fork};
 use crate::{FAILED, payload};
@@ -33,7 +33,10 @@ pub(super) enum News {
     Ready,
     Refused(String),
     /// What was forked into a jar, if anything was.
-    Forked { serial: u64, payload: Option<Pid> },
+    Forked {
+        serial: u64,
+        payload: Option<Pid>,
+    },
     Gone,
 }
 
@@ -68,12 +71,11 @@ impl Nursery {
     /// Asks for a child in the jar behind these `doors`.
     pub(super) fn fork_into(
         &self,
-        serial: u64,
+        fork: belljar_protocol::Fork,
         doors: &[OwnedFd],
         belongings: &Belongings,
     ) -> Step {
-        let raise = Raise { serial, identity: belongings.identity, waiting: Waiting::Forked };
-        let order = wire::encode_order(&Order::Raise(raise))
+        let order = wire::encode_order(&Order::Fork(fork))
             .map_err(|error| Failure::because("ask for a child", error.to_string()))?;
         let fds: Vec<_> = doors.iter().map(AsFd::as_fd).chain(belongings.all()).collect();
         send_with(&self.socket, &order, &fds).map_err(doing("ask for a child"))

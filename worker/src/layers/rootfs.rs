@@ -293,4 +293,3 @@ fn bytes_of(jar: &Jar, others: &Files) -> u64 {
 fn c_path(path: &str) -> Step<CString> {
     CString::new(path).map_err(|_| Failure::because("name a path", "it holds a NUL"))
 }
-

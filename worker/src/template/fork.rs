@@ -53,4 +53,3 @@ unsafe extern "C" {
     /// Of the C library; the crate libc does not name it.
     fn srand48(seed: c_long);
 }
-

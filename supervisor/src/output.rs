@@ -157,9 +157,11 @@ impl Capture {
         self.redactor.finish(&mut self.redacted);
         self.keep();
         self.source = Source::Closed;
-        let bytes = match self.kept.receiver_count() {
-            0 => self.kept.send_replace(Vec::new()),
-            _ => self.kept.borrow().clone(),
+        // When this is dropped, followers hear of the end.
+        let kept = std::mem::take(&mut self.kept);
+        let bytes = match kept.receiver_count() {
+            0 => kept.send_replace(Vec::new()),
+            _ => kept.borrow().clone(),
         };
         Output { bytes, dropped_bytes: self.dropped_bytes }
     }

@@ -2,7 +2,7 @@ use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use belljar::{Chunk, Limits, Outcome, Run, Sandbox, SandboxBuilder, Source};
+use belljar::{Chunk, Limits, Outcome, Run, Sandbox, SandboxBuilder, Source, Warm};
 
 /// A sandbox with the worker that was built with the tests.
 pub fn sandbox(runtime: &str) -> SandboxBuilder {
@@ -107,5 +107,9 @@ pub(crate) async fn warm_up() {
     if let Ok(sandbox) = sandbox("native").build() {
         // A failure is for the tests to run into.
         drop(sandbox.run(Source::program("/bin/true")).await);
+    }
+    if let Ok(sandbox) = sandbox("js").warm(Warm::default().min(1)).build() {
+        drop(sandbox.warm_up().await);
+        sandbox.close().await;
     }
 }

@@ -76,7 +76,7 @@ const CROSSINGS: &[Crossing] = &[
         "console.log(typeof left, typeof [].map, 'left' in {}, typeof JSON.parse, process.title !== 'left')", "undefined function false function true\n"),
     crossing("node", "an_imported_module_is_whole",
         "const fs = require('fs'); fs.readFileSync = null; require('path').join = null; require('module')._cache.left = 1; require.cache['/work/left.js'] = { exports: 7 }; require('crypto').randomBytes = null",
-        "console.log(typeof require('fs').readFileSync, require('path').join('a', 'b'), Object.keys(require.cache), typeof require('crypto').randomBytes)",
+        "console.log(typeof require('fs').readFileSync, require('path').join('a', 'b'), Object.keys(require.cache).filter((f) => f.startsWith('/work')), typeof require('crypto').randomBytes)",
         "function a/b [ '/work/main.js' ] function\n"),
     crossing("node", "files_are_gone", WRITE_NODE, LIST_NODE, "[ [ 'main.js' ], [], [] ]\n"),
     crossing("node", "the_environment_is_as_it_was",

@@ -16,12 +16,18 @@ mod beside;
 mod corpus;
 mod crossing;
 mod escape;
+mod faults;
 #[path = "../escape/hold.rs"]
 mod hold;
 mod kinds;
+mod life;
+mod marker;
+mod processes;
 mod random;
+mod rows;
 #[path = "../escape/scenes.rs"]
 mod scenes;
+mod verdicts;
 
 use std::process::ExitCode;
 
@@ -31,8 +37,17 @@ fn main() -> ExitCode {
     let _bait = bait::lay_out();
     let pools = kinds::Pools::default();
     // Whoever needs to be alone comes before the sandboxes that many share.
-    let mut suite = Suite::new("warm").with(beside::tests()).with(random::tests());
-    for add in [crossing::add, random::add, beside::add, escape::add] {
+    let mut suite = Suite::new("warm")
+        .with(faults::tests())
+        .with(marker::tests())
+        .with(rows::tests())
+        .with(life::tests())
+        .with(verdicts::tests())
+        .with(beside::tests())
+        .with(random::tests());
+    let tables =
+        [crossing::add, random::add, beside::add, marker::add, verdicts::add, life::add, escape::add];
+    for add in tables {
         suite = add(suite, &pools);
     }
     drop(pools);

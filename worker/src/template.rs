@@ -6,9 +6,7 @@ mod fork;
 use std::io;
 use std::os::fd::{IntoRawFd, OwnedFd};
 
-use belljar_protocol::{
-    Delivery, Fork as Wanted, Identity, Jar, Keep, Layer, Order, Refusal, Report, Task,
-};
+use belljar_protocol::{Contents, Delivery, Identity, Jar, Keep, Layer, Order, Refusal, Report, Task};
 use nix::libc;
 use nix::sched::{CloneFlags, setns};
 
@@ -147,7 +145,9 @@ pub(crate) fn await_task() -> Option<Vec<u8>> {
     Some(record(&task, secrets))
 }
 
-/// Counts and lengths as little-endian `u32`, each string after its length.
+/// Counts and lengths as little-endian `u32`, each string after its length: the arguments, the
+/// environment by name and value; then, to be found from the end, the source of the script before
+/// its length, and the descriptor of the secrets.
 fn record(task: &Task, secrets: i32) -> Vec<u8> {
     let mut bytes = Vec::with_capacity(1024);
     let count = |number: usize| u32::try_from(number).unwrap_or(u32::MAX).to_le_bytes();
@@ -162,8 +162,26 @@ fn record(task: &Task, secrets: i32) -> Vec<u8> {
         text(&mut bytes, name);
         text(&mut bytes, value);
     }
+    let source = source_of(task);
+    bytes.extend_from_slice(source);
+    bytes.extend_from_slice(&count(source.len()));
     bytes.extend_from_slice(&secrets.to_le_bytes());
     bytes
+}
+
+/// The first file to run, if it came with the task itself: it need not be read again.
+fn source_of(task: &Task) -> &[u8] {
+    let Contents::Inline(contents) = &task.files.contents else { return &[] };
+    let mut rest = contents.as_slice();
+    for entry in &task.files.entries {
+        let length = usize::try_from(entry.bytes).unwrap_or(usize::MAX);
+        let (bytes, after) = rest.split_at(length.min(rest.len()));
+        if task.argv.first() == Some(&entry.path) {
+            return bytes;
+        }
+        rest = after;
+    }
+    &[]
 }
 
 fn reply(serial: u64, child: i32) -> Vec<u8> {

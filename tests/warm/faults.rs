@@ -1,0 +1,226 @@
+//! What goes wrong with a template, a keeper or an interpreter costs time, and no run.
+
+use std::fs::{self, Permissions};
+use std::os::unix::fs::PermissionsExt;
+use std::path::Path;
+use std::time::{Duration, Instant};
+
+use belljar::{Sandbox, Start, Template, Warm, Warmth};
+use belljar_tests::{Before, Test, expect, limits, sandbox, stdout, tests};
+
+use crate::kinds::{FORKED, JAR, PRIMED, few, python_with, warm};
+use crate::processes::{self, Process};
+
+pub(crate) fn tests() -> Vec<Test> {
+    tests![
+        closing_leaves_nothing(Python, Node, Bash, Alone),
+        dropping_a_sandbox_leaves_nothing(Python, Bash, Alone),
+        a_dropped_run_leaves_nothing(Python, Alone),
+        a_preload_that_is_not_there_is_refused(Python),
+        a_preload_that_raises_is_refused(Python),
+        a_preload_that_exits_is_refused(Python),
+        a_preload_that_eats_memory_is_refused(Python),
+        a_preload_that_hangs_delays_nobody(Python),
+        a_preload_that_prints_is_not_heard(Python),
+        a_killed_template_fails_no_run(Python),
+        a_killed_keeper_fails_no_run(Python),
+        a_killed_process_above_the_keeper_fails_no_run(Python),
+        a_killed_jar_that_waits_fails_no_run(Node),
+        a_closed_sandbox_still_runs(Bash),
+    ]
+}
+
+/// Overwrites a program as a package manager does.
+pub(crate) fn install(path: &Path, bytes: &[u8]) {
+    let aside = path.with_extension("new");
+    fs::write(&aside, bytes).unwrap();
+    fs::set_permissions(&aside, Permissions::from_mode(0o755)).unwrap();
+    fs::rename(aside, path).unwrap();
+}
+
+/// The bytes with every `from` replaced by `to`, which is as long; nothing if there is none.
+pub(crate) fn replaced(bytes: &[u8], from: &[u8], to: &[u8]) -> Option<Vec<u8>> {
+    let mut changed = bytes.to_vec();
+    let places: Vec<_> = bytes.windows(from.len()).enumerate().filter(|(_, part)| *part == from).map(|(at, _)| at).collect();
+    for at in &places {
+        changed[*at..at + to.len()].copy_from_slice(to);
+    }
+    (!places.is_empty()).then_some(changed)
+}
+
+/// Runs code until there was a generation of this number.
+pub(crate) async fn await_generation(sandbox: &Sandbox, number: u64, code: &str) {
+    let until = Instant::now() + Duration::from_secs(20);
+    while sandbox.warmth().unwrap().generation < number {
+        assert!(Instant::now() < until, "{:?}", sandbox.warmth());
+        expect(&sandbox.run(code).await.unwrap(), "ok");
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
+}
+
+fn preloading(text: &str) -> Sandbox {
+    let template = Template::default().preload(["premade"]);
+    let warm = Warm::default().min(2).max(4).template(template);
+    Sandbox::builder(python_with("premade", text)).limits(limits()).warm(warm).build().unwrap()
+}
+
+/// A module with this text makes a template refused, for this reason, and fails no run.
+pub(crate) async fn refused(text: &str, why: &str) {
+    let sandbox = preloading(text);
+    // Nobody waits for it.
+    let outcome = sandbox.run("print(1)").await.unwrap();
+    expect(&outcome, "ok");
+    let warmth = sandbox.warm_up().await.unwrap();
+    assert!(warmth.refused.as_ref().is_some_and(|refused| refused.contains(why)), "{warmth:?}");
+    for _ in 0..3 {
+        let outcome = sandbox.run("print(1)").await.unwrap();
+        expect(&outcome, "ok");
+        assert_eq!((stdout(&outcome).as_str(), outcome.start), ("1\n", Start::Jar), "{:?}", sandbox.warmth());
+        sandbox.warm_up().await.unwrap();
+    }
+    sandbox.close().await;
+}
+
+async fn a_preload_that_is_not_there_is_refused() {
+    refused("import no_such_module", "cannot import premade: No module named 'no_such_module'").await;
+}
+
+async fn a_preload_that_raises_is_refused() {
+    refused("raise ValueError('of its own')", "of its own").await;
+}
+
+async fn a_preload_that_exits_is_refused() {
+    refused("import os; os._exit(0)", "template").await;
+}
+
+async fn a_preload_that_eats_memory_is_refused() {
+    refused("held = []\nwhile len(held) < 3000: held.append(bytearray(b'x') * (1 << 20))", "template").await;
+}
+
+async fn a_preload_that_hangs_delays_nobody() {
+    let sandbox = preloading("import time; time.sleep(600)");
+    let started = Instant::now();
+    expect(&sandbox.run("print(1)").await.unwrap(), "ok");
+    assert!(started.elapsed() < Duration::from_secs(5), "{:?}", started.elapsed());
+    let warmth = sandbox.warm_up().await.unwrap();
+    assert!(warmth.refused.is_some_and(|why| why.contains("not ready within")));
+    let outcome = sandbox.run("print(1)").await.unwrap();
+    assert_eq!((stdout(&outcome).as_str(), outcome.start), ("1\n", Start::Jar));
+    sandbox.close().await;
+}
+
+async fn a_preload_that_prints_is_not_heard() {
+    let sandbox = preloading("import os, sys; print('noise'); sys.stdout.flush(); os.write(2, b'noise'); print('buffered', end='')");
+    for _ in 0..3 {
+        let outcome = FORKED.run(&sandbox, "print(1)").await;
+        assert_eq!((stdout(&outcome).as_str(), outcome.stderr.bytes.len()), ("1\n", 0));
+    }
+    sandbox.close().await;
+}
+
+/// Runs go on while `victim` is killed, and none of them fails; later ones are forked again.
+async fn outlived(module: &'static str, victim: fn(Process) -> Process) {
+    let template = Template::default().preload([module]);
+    let builder = sandbox("python").warm(few().template(template));
+    let sandbox = builder.build().unwrap();
+    sandbox.warm_up().await.unwrap();
+    let mut runs = Vec::new();
+    for number in 0..24 {
+        let sandbox = sandbox.clone();
+        runs.push(tokio::spawn(async move {
+            tokio::time::sleep(Duration::from_millis(number * 25)).await;
+            let code = "import time; time.sleep(0.1); print(6 * 7)";
+            sandbox.run(code).await
+        }));
+    }
+    tokio::time::sleep(Duration::from_millis(210)).await;
+    victim(processes::template(module)).kill();
+    let mut failed = Vec::new();
+    for run in runs {
+        match run.await.unwrap() {
+            Ok(outcome) if stdout(&outcome) == "42\n" => {}
+            other => failed.push(format!("{other:?}").chars().take(300).collect::<String>()),
+        }
+    }
+    let again = async {
+        while sandbox.run("print(1)").await.unwrap().start != Start::Forked {
+            tokio::time::sleep(Duration::from_millis(100)).await;
+        }
+    };
+    let again = tokio::time::timeout(Duration::from_secs(15), again).await;
+    let warmth = sandbox.warmth();
+    sandbox.close().await;
+    assert!(failed.is_empty(), "{} failed: {failed:#?}", failed.len());
+    assert!(again.is_ok(), "never forked again: {warmth:?}");
+}
+
+async fn a_killed_template_fails_no_run() {
+    outlived("colorsys", |template| template).await;
+}
+
+async fn a_killed_keeper_fails_no_run() {
+    outlived("filecmp", |template| processes::keeper_of(&template)).await;
+}
+
+async fn a_killed_process_above_the_keeper_fails_no_run() {
+    outlived("netrc", |template| processes::keeper_of(&processes::keeper_of(&template))).await;
+}
+
+async fn a_killed_jar_that_waits_fails_no_run() {
+    let sandbox = warm("node");
+    for _ in 0..3 {
+        sandbox.warm_up().await.unwrap();
+        let waiting = processes::descendants().into_iter().filter(|process| process.title.contains("prime.cjs"));
+        // Those of other tests among them wait for nobody else.
+        waiting.take(1).for_each(|process| process.kill());
+        let outcome = sandbox.run("console.log(1)").await.unwrap();
+        expect(&outcome, "ok");
+    }
+    sandbox.close().await;
+}
+
+async fn a_closed_sandbox_still_runs() {
+    let sandbox = warm("bash");
+    JAR.run(&sandbox, "echo 1").await;
+    sandbox.close().await;
+    let outcome = sandbox.run("echo 1").await.unwrap();
+    assert_eq!((stdout(&outcome).as_str(), outcome.start), ("1\n", Start::Cold));
+    assert_eq!(sandbox.warmth().map(|warmth: Warmth| warmth.ready), Some(0));
+}
+
+async fn closing_leaves_nothing() {
+    for (kind, code) in [(JAR, "sleep 60 & echo 1"), (FORKED, "print(1)"), (PRIMED, "console.log(1)")] {
+        // Finding an interpreter opens what stays open.
+        let sandbox = warm(kind.runtime);
+        let before = Before::look();
+        kind.run(&sandbox, code).await;
+        let late = sandbox.run(code);
+        let (late, ()) = tokio::join!(late, sandbox.close());
+        expect(&late.unwrap(), "ok");
+        before.unchanged().await;
+    }
+}
+
+async fn dropping_a_sandbox_leaves_nothing() {
+    for (kind, code) in [(JAR, "echo 1"), (FORKED, "print(1)")] {
+        let sandbox = warm(kind.runtime);
+        let before = Before::look();
+        kind.run(&sandbox, code).await;
+        drop(sandbox);
+        before.unchanged().await;
+    }
+}
+
+async fn a_dropped_run_leaves_nothing() {
+    let sandbox = warm("python");
+    let code = "import ctypes, os, time\nctypes.CDLL(None).prctl(15, b'bj-dropped', 0, 0, 0)\nos.fork()\ntime.sleep(60)";
+    for micros in [0, 100, 500, 1000, 2000, 4000, 8000, 16_000, 50_000, 200_000] {
+        sandbox.warm_up().await.unwrap();
+        let run = tokio::time::timeout(Duration::from_micros(micros), sandbox.run(code)).await;
+        assert!(run.is_err(), "{run:?}");
+    }
+    processes::none_is_called("bj-dropped").await;
+    expect(&FORKED.run(&sandbox, "print(1)").await, "ok");
+    assert_eq!(sandbox.warmth().unwrap().generation, 1);
+    sandbox.close().await;
+}

@@ -44,8 +44,9 @@ pub(crate) fn become_payload(
         Some(stdin) => place(stdin, libc::STDIN_FILENO, "standard input")?,
         None => place_nothing()?,
     }
-    if let Some(pipe) = secrets {
-        place(&pipe, SECRETS_FD, "the secrets")?;
+    // Open until the end: the pipe may have this very number.
+    if let Some(pipe) = &secrets {
+        place(pipe, SECRETS_FD, "the secrets")?;
     }
     execute(&task.program, &task.argv, &task.env)
 }

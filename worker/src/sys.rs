@@ -11,6 +11,7 @@ use std::os::fd::{AsFd, AsRawFd, BorrowedFd, FromRawFd, OwnedFd};
 use std::ptr;
 
 use nix::errno::Errno;
+use nix::fcntl::{FcntlArg, FdFlag, fcntl};
 use nix::libc::{self, c_int, c_long, c_uint, c_ulong};
 use nix::unistd::Pid;
 
@@ -289,9 +290,15 @@ pub(crate) fn exec(program: &CStr, argv: &[CString], env: &[CString]) -> io::Err
 
 /// Puts a descriptor at a fixed number for the program to come.
 pub(crate) fn place(fd: impl AsFd, number: c_int) -> io::Result<()> {
+    let fd = fd.as_fd();
+    if fd.as_raw_fd() == number {
+        // dup2(2) would do nothing, and leave it close-on-exec.
+        fcntl(fd, FcntlArg::F_SETFD(FdFlag::empty()))?;
+        return Ok(());
+    }
     // SAFETY: the numbers placed at are the standard streams and the secrets' pipe; nothing in
     // this process owns them when it is about to exec.
-    check(c_long::from(unsafe { libc::dup2(fd.as_fd().as_raw_fd(), number) })).map(drop)
+    check(c_long::from(unsafe { libc::dup2(fd.as_raw_fd(), number) })).map(drop)
 }
 
 const CAPABILITY_VERSION_3: u32 = 0x2008_0522;

@@ -99,6 +99,7 @@ mod tests {
             exec_scratch: false,
             delivery: Delivery::Descriptor,
             script: Vec::new(),
+            script_env: Vec::new(),
             has_secret_files: false,
         };
         relocate(&mut launch, "/s");

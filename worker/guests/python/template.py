@@ -34,7 +34,8 @@ def main(library, names):
     reseeders = _import(names)
     native, length = ctypes.PyDLL(library), ctypes.c_size_t()
     native.belljar_await_task.restype = ctypes.c_void_p
-    _Run().warm_up()
+    run = _Run()
+    run.warm_up()
     write(_LINE, b"ready")
     ctypes.pythonapi.PyOS_BeforeFork()
     side = native.belljar_template_serve()
@@ -42,11 +43,10 @@ def main(library, names):
         _exit(0)
     ctypes.pythonapi.PyOS_AfterFork_Child()
     fcntl.fcntl(_LINE, fcntl.F_SETFD, fcntl.FD_CLOEXEC)
-    _open_streams()
     for reseed in reseeders:
         reseed()
     _restart_modules()
-    run = _Run()
+    run.process, run.inode = getpid(), fstat(_LINE).st_ino
     if side == 0:
         # Nobody waits: what it costs to write to fresh pages is better paid now.
         run.warm_up()
@@ -121,20 +121,6 @@ def _restart_modules():
         sys.modules["_ssl"].RAND_add(os.urandom(32), 32.0)
 
 
-def _open_streams():
-    """Opens the standard streams anew: what they are was looked up when the template started."""
-    direct = bool(os.environ.get("PYTHONUNBUFFERED"))
-    for descriptor, name, mode in ((0, "stdin", "r"), (1, "stdout", "w"), (2, "stderr", "w")):
-        old = getattr(sys, f"__{name}__")
-        binary = io.open(descriptor, mode + "b", 0 if direct and mode == "w" else -1, closefd=False)
-        raw = getattr(binary, "raw", binary)
-        raw.name = f"<{name}>"
-        by_line = not direct and (raw.isatty() or descriptor == 2)
-        stream = io.TextIOWrapper(binary, old.encoding, old.errors, "\n", by_line, direct)
-        stream.mode = mode
-        vars(sys).update({name: stream, f"__{name}__": stream})
-
-
 def _unpacked(record, at, each=1):
     """The fields of a record from there on, so many to each that is counted, and where they end."""
     count, at, fields = int.from_bytes(record[at:at + 4], "little"), at + 4, []
@@ -153,7 +139,7 @@ class _Run:
     """The only request of a child: what can be had before it came, and the way to its end."""
 
     def __init__(self):
-        self.process, self.inode = getpid(), fstat(_LINE).st_ino
+        self.process = self.inode = 0
         self.environment = _packed([each for pair in os.environb.items() for each in pair], len(os.environb))
         # Without the directory of this file, in whose place comes the script's.
         self.own = 0 if getattr(sys.flags, "safe_path", False) else 1

@@ -4,7 +4,8 @@ use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::process;
 
 use belljar_protocol::{Identity, Keep, Launch, Layer, Order, Refusal, wire};
-use nix::fcntl::{FcntlArg, fcntl};
+use nix::fcntl::{FcntlArg, OFlag, fcntl};
+use nix::libc;
 use nix::sched::{CloneFlags, unshare};
 use nix::sys::signal::{SigSet, Signal, kill};
 use nix::unistd::{Pid, setsid};
@@ -26,6 +27,8 @@ const NEWS_BYTES: usize = 4096;
 pub(super) struct Nursery {
     pid: Pid,
     socket: OwnedFd,
+    /// What it prints. Nobody reads it, but streams are what those of its children will be.
+    _output: OwnedFd,
 }
 
 /// What a template says.
@@ -54,9 +57,12 @@ impl Nursery {
         let order = wire::encode_order(&order)
             .map_err(|error| failed(Failure::because("describe a jar", error.to_string())))?;
         send_with(&socket, &order, &[]).map_err(doing("describe a jar")).map_err(failed)?;
+        let (output, printed) = nix::unistd::pipe2(OFlag::O_CLOEXEC | OFlag::O_NONBLOCK)
+            .map_err(doing("make a pipe"))
+            .map_err(failed)?;
         match sys::fork().map_err(doing("split off a template")).map_err(failed)? {
-            Fork::Parent(pid) => Ok(Self { pid, socket }),
-            Fork::Child => become_template(keep, launch, &theirs, proc),
+            Fork::Parent(pid) => Ok(Self { pid, socket, _output: output }),
+            Fork::Child => become_template(keep, launch, &theirs, proc, &printed),
         }
     }
 
@@ -107,9 +113,17 @@ fn reply_of(reply: &[u8]) -> Option<News> {
 }
 
 #[expect(clippy::exit, reason = "nothing of the keeper may run or be dropped in its children")]
-fn become_template(keep: &Keep, launch: &Launch, socket: &OwnedFd, proc: &OwnedFd) -> ! {
+fn become_template(
+    keep: &Keep,
+    launch: &Launch,
+    socket: &OwnedFd,
+    proc: &OwnedFd,
+    output: &OwnedFd,
+) -> ! {
     best_effort(SigSet::empty().thread_set_mask());
-    let refusal = match execute(keep, launch, socket, proc) {
+    let placed = payload::place(output, libc::STDOUT_FILENO, "standard output")
+        .and_then(|()| payload::place(output, libc::STDERR_FILENO, "standard error"));
+    let refusal = match placed.and_then(|()| execute(keep, launch, socket, proc)) {
         Ok(never) => match never {},
         Err(refusal) => refusal,
     };

@@ -3,38 +3,30 @@
 
 use std::collections::VecDeque;
 use std::fmt;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
-use belljar_protocol::{Prime, Waiting};
+use belljar_protocol::Waiting;
 use tokio::sync::Notify;
 use tokio::task::JoinHandle;
-use tokio::time::{sleep, timeout};
+use tokio::time::timeout;
 
-use crate::keeper::{Keeper, Keeping, Ready, Standing, State};
+use crate::keeper::{Keeper, Ready, Standing};
 use crate::plan;
-use crate::reach::Reach;
 use crate::runtime::Launch;
 use crate::sandbox::Settings;
 use crate::warm::{Warm, Warmth};
-use crate::{Error, Source, StartChoice};
+use crate::{Source, StartChoice};
 
 mod demand;
+mod generation;
+mod work;
 
 use demand::Demand;
+use generation::Generation;
 
-/// How long what was taken may go without a successor: most runs are over by then, and a jar that is
-/// raised meanwhile slows them down.
-const LULL: Duration = Duration::from_millis(2);
 /// Between two looks at what can change by itself: age, memory, what is installed.
 const LOOK: Duration = Duration::from_millis(500);
-/// How long what is installed may be taken for what it was.
-const STAMP: Duration = Duration::from_millis(50);
-/// As many as are raised at once, off the way of any run.
-const HANDS: usize = 2;
-/// Jars that stand empty beside those in which something waits: a burst that is deeper than the pool
-/// finds at least the walls raised.
-const STANDING: usize = 2;
 /// Before a template is tried again that ended by itself soon after the last one.
 const PAUSE: Duration = Duration::from_secs(5);
 /// What waits until it is known better.
@@ -66,35 +58,13 @@ struct Inner {
     demand: Demand,
     generations: u64,
     refused: Option<String>,
+    /// The last program that was run, for a runtime whose jars depend on it.
+    program: Option<Launch>,
     /// No template is tried before.
     pause_until: Option<Instant>,
     stamped: Option<Instant>,
     each_bytes: u64,
     is_closed: bool,
-}
-
-/// What hands do.
-enum Chore {
-    Raise(Waiting),
-    Stand,
-}
-
-/// What comes of it.
-enum Yield {
-    Ready(Ready),
-    Standing(Standing),
-}
-
-/// A keeper, with its template if it has one.
-struct Generation {
-    number: u64,
-    keeper: Arc<Keeper>,
-    /// What waits in its jars.
-    waiting: Waiting,
-    since: Instant,
-    taken: u64,
-    stamp: Vec<Option<(u64, u64, i64, i64)>>,
-    is_forking: bool,
 }
 
 impl Pool {
@@ -114,7 +84,7 @@ impl Pool {
             .files
             .iter()
             .any(|file| file.bytes.len() as u64 > shared.settings.limits.file_bytes);
-        if interpreter.takes_programs() || large {
+        if large || (interpreter.takes_programs() && !shared.keeps_for(launch)) {
             return None;
         }
         shared.check_stamp();
@@ -216,7 +186,8 @@ impl Shared {
     fn keep_up(self: &Arc<Self>) {
         let mut inner = self.lock();
         if inner.upkeep.is_none() && !inner.is_closed {
-            inner.upkeep = Some(tokio::spawn(upkeep(Arc::downgrade(self), Arc::clone(&self.wake))));
+            inner.upkeep =
+                Some(tokio::spawn(work::upkeep(Arc::downgrade(self), Arc::clone(&self.wake))));
         }
     }
 
@@ -279,216 +250,6 @@ impl Shared {
         drop(guard);
         self.wake.notify_one();
         Some((keeper, wanted, standing))
-    }
-
-    /// Forgets everything that was started from what is not installed any more.
-    fn check_stamp(&self) {
-        let mut inner = self.lock();
-        let now = Instant::now();
-        if inner.stamped.is_some_and(|last| now.duration_since(last) < STAMP) {
-            return;
-        }
-        inner.stamped = Some(now);
-        let Some(generation) = &inner.generation else { return };
-        if generation.stamp == self.settings.interpreter.stamp() {
-            return;
-        }
-        tracing::info!("the interpreter was changed: what waits is started anew");
-        let stale = std::mem::take(&mut inner.ready);
-        let standing = std::mem::take(&mut inner.standing);
-        let old = inner.generation.take();
-        inner.refused = None;
-        drop(inner);
-        for (_, ready) in stale {
-            ready.raised.tear_down_behind(Some(ready.seen));
-        }
-        for (_, standing) in standing {
-            standing.raised.tear_down_behind(None);
-        }
-        drop(old);
-        self.wake.notify_one();
-    }
-
-    /// Whether the generation has to be replaced, though it still serves.
-    fn is_spent(&self, generation: &Generation, now: Instant) -> bool {
-        let template = &self.warm.template;
-        let is_old = generation.waiting == Waiting::Forked
-            && (generation.taken >= template.runs
-                || now.duration_since(generation.since) >= template.age);
-        let is_broken = match generation.keeper.state() {
-            State::Gone => true,
-            State::WithoutTemplate(_) => generation.is_forking,
-            State::Keeping | State::Warming | State::Forking => false,
-        };
-        is_old || is_broken
-    }
-
-    /// Starts a keeper, and waits until it can be used.
-    async fn found(&self, with_template: bool) -> Result<(Arc<Keeper>, Waiting), Error> {
-        let settings = &self.settings;
-        let reach = Reach::find(settings).await?;
-        if !reach.authority.makes_namespaces() {
-            return Err(Error::Invalid("jars are kept only where namespaces are".to_owned()));
-        }
-        let preload = self.warm.template.preload.as_deref();
-        let (launch, prime) = settings.interpreter.ahead(preload, &settings.limits)?;
-        let (jar, contents) = plan::jar(settings, &reach, &launch)?;
-        let (prime, waiting) = match prime {
-            Prime::Template(_) if !with_template => (Prime::Nothing, Waiting::Empty),
-            Prime::Template(launch) => (Prime::Template(launch), Waiting::Forked),
-            Prime::Program(launch) => (Prime::Program(launch), Waiting::Primed),
-            Prime::Nothing => (Prime::Nothing, Waiting::Empty),
-        };
-        let (host, worker, limits) = (settings.host, &settings.worker, &settings.limits);
-        let generation = self.lock().generations + 1;
-        let keeping = Keeping { host, worker, limits, jar, contents, prime, generation };
-        let keeper = Keeper::start(keeping).await?;
-        match keeper.settled().await {
-            State::WithoutTemplate(why) => Err(Error::Worker(
-                format!("the template is refused: {why}"),
-                std::io::ErrorKind::InvalidInput.into(),
-            )),
-            State::Gone => Err(Error::Protocol("a keeper ended at once".to_owned())),
-            State::Keeping | State::Warming | State::Forking => Ok((keeper, waiting)),
-        }
-    }
-
-    /// Puts a new generation in the place of the old, whose jars go on to serve until there are
-    /// new ones.
-    async fn renew(&self) {
-        let stamp = self.settings.interpreter.stamp();
-        let is_refused = self.lock().refused.is_some();
-        let founded = match self.found(!is_refused).await {
-            Err(error) if !is_refused => {
-                tracing::warn!(%error, "nothing can be forked");
-                self.lock().refused = Some(error.to_string());
-                self.found(false).await
-            }
-            founded => founded,
-        };
-        let now = Instant::now();
-        let mut inner = self.lock();
-        match founded {
-            Ok((keeper, waiting)) => {
-                inner.generations += 1;
-                let is_forking = waiting == Waiting::Forked;
-                let (number, taken) = (inner.generations, 0);
-                let generation =
-                    Generation { number, keeper, waiting, since: now, taken, stamp, is_forking };
-                inner.generation = Some(generation);
-            }
-            Err(error) => {
-                tracing::warn!(%error, "nothing can be kept ready");
-                inner.refused.get_or_insert_with(|| error.to_string());
-                inner.pause_until = Some(now + PAUSE);
-            }
-        }
-        drop(inner);
-        self.changed.notify_waiters();
-    }
-
-    /// Drops what nobody needs.
-    fn tidy(&self) {
-        let mut inner = self.lock();
-        inner.demand.forget(Instant::now(), self.warm.idle);
-        let target = self.target(&inner);
-        let surplus = inner.ready.len().saturating_sub(target);
-        // The oldest first, and with them those of templates that were replaced.
-        let dropped: Vec<_> = inner.ready.drain(..surplus).collect();
-        drop(inner);
-        for (_, ready) in dropped {
-            ready.raised.tear_down_behind(Some(ready.seen));
-        }
-    }
-
-    /// What is to be done next, if there is too little of anything, and not enough hands at work.
-    fn next_task(&self) -> Option<(Arc<Keeper>, u64, Chore)> {
-        let mut inner = self.lock();
-        let target = self.target(&inner);
-        let generation = inner.generation.as_ref()?;
-        let (number, waiting) = (generation.number, generation.waiting);
-        let keeper = Arc::clone(&generation.keeper);
-        if inner.raising >= HANDS || inner.is_closed {
-            return None;
-        }
-        let fresh = inner.ready.iter().filter(|(of, _)| *of == number).count();
-        let standing = inner.standing.iter().filter(|(of, _)| *of == number).count();
-        let chore = if fresh + inner.raising < target {
-            Chore::Raise(waiting)
-        } else if waiting == Waiting::Forked && standing + inner.raising < STANDING {
-            Chore::Stand
-        } else {
-            return None;
-        };
-        inner.raising += 1;
-        Some((keeper, number, chore))
-    }
-
-    /// Raises jars for whoever comes next, until there are enough.
-    async fn work(&self) {
-        while let Some((keeper, number, chore)) = self.next_task() {
-            let done = match chore {
-                Chore::Raise(waiting) => keeper.raise(waiting).await.map(Yield::Ready),
-                Chore::Stand => keeper.stand().await.map(Yield::Standing),
-            };
-            let mut inner = self.lock();
-            inner.raising -= 1;
-            let is_closed = inner.is_closed;
-            match done {
-                Ok(Yield::Ready(ready)) if is_closed => {
-                    ready.raised.tear_down_behind(Some(ready.seen));
-                }
-                Ok(Yield::Standing(standing)) if is_closed => {
-                    standing.raised.tear_down_behind(None);
-                }
-                Ok(Yield::Ready(mut ready)) => {
-                    let bytes = ready.raised.counters().memory_bytes;
-                    inner.each_bytes = bytes.max(EACH_BYTES / 4);
-                    inner.ready.push_back((number, ready));
-                }
-                Ok(Yield::Standing(standing)) => inner.standing.push_back((number, standing)),
-                Err(error) => {
-                    tracing::warn!(%error, "a jar could not be raised ahead");
-                    // Whatever made it so, another template may be without it.
-                    if inner.generation.as_ref().is_some_and(|current| current.number == number) {
-                        inner.generation = None;
-                        inner.pause_until = Some(Instant::now() + PAUSE / 10);
-                    }
-                }
-            }
-            drop(inner);
-            self.changed.notify_waiters();
-        }
-    }
-}
-
-/// Keeps a pool as full as it is to be, until nobody has it any more.
-async fn upkeep(shared: Weak<Shared>, wake: Arc<Notify>) {
-    loop {
-        {
-            let Some(shared) = shared.upgrade() else { return };
-            shared.check_stamp();
-            let now = Instant::now();
-            let (is_due, may_try) = {
-                let inner = shared.lock();
-                let is_due = inner
-                    .generation
-                    .as_ref()
-                    .is_none_or(|generation| shared.is_spent(generation, now));
-                (is_due, inner.pause_until.is_none_or(|until| until <= now))
-            };
-            if is_due && may_try {
-                shared.renew().await;
-            }
-            shared.tidy();
-            for _ in 0..HANDS {
-                let shared = Arc::clone(&shared);
-                tokio::spawn(async move { shared.work().await });
-            }
-        }
-        if timeout(LOOK, wake.notified()).await.is_ok() {
-            sleep(LULL).await;
-        }
     }
 }
 

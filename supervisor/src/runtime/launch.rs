@@ -228,9 +228,9 @@ impl Interpreter {
             || self.runtime.env.contains_key(name)
     }
 
-    /// What tells the interpreter that is installed now from another.
-    pub(crate) fn stamp(&self) -> Vec<Option<(u64, u64, i64, i64)>> {
-        let sources = self.mounts.iter().map(|mount| Path::new(&mount.source));
+    /// What tells what is installed now, and what a jar shows of the host, from what was before.
+    pub(crate) fn stamp(&self, shown: &[Mount]) -> Vec<Option<(u64, u64, i64, i64)>> {
+        let sources = shown.iter().map(|mount| Path::new(&mount.source));
         let stamp = |path: &Path| {
             let status = std::fs::metadata(path).ok()?;
             Some((status.dev(), status.ino(), status.ctime(), status.ctime_nsec()))

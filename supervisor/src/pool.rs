@@ -130,7 +130,8 @@ impl Pool {
             let changed = shared.changed.notified();
             let warmth = self.warmth();
             let is_up = warmth.generation > 0 && warmth.ready >= shared.warm.min;
-            if is_up || shared.lock().is_closed || Instant::now() > until {
+            let is_over = shared.lock().is_closed || !shared.may_keep();
+            if is_up || is_over || Instant::now() > until {
                 return warmth;
             }
             if warmth.generation == 0 && warmth.refused.is_some() {

@@ -6,7 +6,8 @@ use std::time::{Duration, Instant};
 
 use belljar::{Sandbox, Source, Template, Warm};
 use belljar_benches::{
-    Contest, Effort, Error, Goal, Jars, Table, Waiting, bare, beside, interpreter, unavailable,
+    Contest, Effort, Error, Goal, Jars, Table, Waiting, bare, descendants, interpreter,
+    private_dirty_bytes, unavailable,
 };
 use rquickjs::{Context, Runtime};
 
@@ -80,8 +81,8 @@ fn others(effort: Effort, jars: &Jars) -> Result<(), Error> {
     contest.measure("bash, in an empty jar", || jars.time(&bash, &echo));
     contest.rest(REST);
     contest.enter("QuickJS context in process", || {
-        let context = Context::full(&Runtime::new()?)?;
-        Ok(context.with(|context| context.eval::<(), _>("0"))?)
+        let engine = Context::full(&Runtime::new()?)?;
+        Ok(engine.with(|within| within.eval::<(), _>("0"))?)
     });
     contest.measure("js, primed", || jars.time(&js, &log));
     contest.rest(REST);
@@ -171,9 +172,51 @@ fn throughput(effort: Effort, jars: &Jars) -> Result<(), Error> {
     Ok(())
 }
 
+/// What waits costs memory, and a supervisor that waits with it a little time.
 fn footprint(effort: Effort, jars: &Jars) -> Result<(), Error> {
-    let _ = (effort, jars, beside("belljar-worker")?);
+    const KIB: u64 = 1024;
+    let sandbox = warm(jars, "python", Warm::default().min(8))?;
+    let seconds = if effort.is_smoke { 1 } else { 10 };
+    // Those that wait are the smallest of the interpreters: init and keeper are no interpreters.
+    let mut waiting: Vec<u64> = descendants()
+        .into_iter()
+        .filter(|pid| is_interpreter(*pid))
+        .filter_map(private_dirty_bytes)
+        .collect();
+    waiting.sort_unstable();
+    let typical = waiting.get(waiting.len() / 2).copied().unwrap_or_default();
+    let used = own_time()?;
+    std::thread::sleep(Duration::from_secs(seconds));
+    let spent =
+        own_time()?.saturating_sub(used).as_secs_f64() / Duration::from_secs(seconds).as_secs_f64();
+    let met = |is_met| if is_met { "met" } else { "MISSED" };
+    note(&format!(
+        "\nprivate memory of one waiting forked child: {} KiB, at most 1536: {}",
+        typical / KIB,
+        met(typical <= 1536 * KIB)
+    ))?;
+    note(&format!(
+        "processor time of a supervisor with a warm pool, idle: {:.3} %, below 0.1 %: {}",
+        spent * 100.0,
+        met(spent < 0.001)
+    ))?;
+    jars.block_on(sandbox.close());
     Ok(())
+}
+
+fn is_interpreter(pid: i32) -> bool {
+    let name = std::fs::read_to_string(format!("/proc/{pid}/comm")).unwrap_or_default();
+    name.starts_with("python")
+}
+
+/// Of this process, and of all below it.
+fn own_time() -> Result<Duration, Error> {
+    let mut ticks = 0;
+    for pid in descendants().into_iter().chain([std::process::id().cast_signed()]) {
+        let Ok(stat) = std::fs::read_to_string(format!("/proc/{pid}/schedstat")) else { continue };
+        ticks += stat.split_whitespace().next().map_or(Ok(0), str::parse::<u64>)?;
+    }
+    Ok(Duration::from_nanos(ticks))
 }
 
 fn runs(effort: Effort, usual: usize) -> usize {

@@ -8,7 +8,7 @@ use std::process::ExitCode;
 use std::sync::Arc;
 use std::time::Duration;
 
-use belljar::{Limits, OnOutputLimit, Sandbox, Source};
+use belljar::{Limits, OnOutputLimit, Sandbox, Source, Warm};
 use belljar_tests::{Before, Suite, limits, sandbox, tests};
 use tokio::sync::Semaphore;
 
@@ -18,7 +18,12 @@ const AT_ONCE: usize = 8;
 const GROWTH_KIB: u64 = 6 * 1024;
 
 fn main() -> ExitCode {
-    Suite::new("soak").with(tests![a_thousand_runs_leave_nothing(Bash, Alone)]).run()
+    Suite::new("soak")
+        .with(tests![
+            a_thousand_runs_leave_nothing(Bash, Alone),
+            a_thousand_warm_runs_leave_nothing(Bash, Python, Alone),
+        ])
+        .run()
 }
 
 /// One way to run, and how it may end.
@@ -49,6 +54,37 @@ fn kinds() -> Vec<Kind> {
     hostile.into_iter().flat_map(|hostile| [harmless(), harmless(), hostile]).collect()
 }
 
+/// The same from what waits: forked, primed, and in empty jars.
+fn warm_kinds() -> Vec<Kind> {
+    let kind = |runtime: &str, limits: Limits, code: &str, statuses| {
+        let sandbox = sandbox(runtime).limits(limits).warm(Warm::default()).build().unwrap();
+        Kind { sandbox, source: Source::code(code), statuses }
+    };
+    let ok = &["ok"][..];
+    let brief = || Limits { wall: Duration::from_millis(200), processes: 16, ..limits() };
+    let small = Limits { memory_bytes: 48 << 20, ..limits() };
+    let cut = Limits { on_output_limit: OnOutputLimit::Kill, stdout_bytes: 100_000, ..limits() };
+    let python = || kind("python", limits(), "print(1)", ok);
+    let bomb = "import os\nwhile True:\n  try: os.fork()\n  except OSError: pass";
+    let early = "import os\nif os.fork() == 0:\n  os.setsid()\n  while True: pass";
+    let hostile = [
+        kind("python", brief(), bomb, &["wall_time", "ok"]),
+        kind("python", small, "a = bytearray(1 << 30)", &["memory", "nonzero_exit"]),
+        kind("python", limits(), early, ok),
+        kind("bash", brief(), "while :; do :; done", &["wall_time"]),
+        kind("python", cut, "while True: print('y' * 4096)", &["output"]),
+    ];
+    let others = [
+        kind("bash", limits(), ":", ok),
+        kind("js", limits(), "console.log(1)", ok),
+        python(),
+        python(),
+        python(),
+    ];
+    let harmless = hostile.into_iter().zip(others);
+    harmless.flat_map(|(hostile, other)| [python(), other, hostile]).collect()
+}
+
 async fn runs(kinds: &Arc<Vec<Kind>>, count: usize) {
     let room = Arc::new(Semaphore::new(AT_ONCE));
     let mut tasks = Vec::with_capacity(count);
@@ -74,13 +110,33 @@ fn resident_kib() -> u64 {
 }
 
 async fn a_thousand_runs_leave_nothing() {
-    let count = std::env::var("BELLJAR_SOAK_RUNS").map_or(RUNS, |count| count.parse().unwrap());
     let kinds = Arc::new(kinds());
     // Threads and buffers that all later runs share are there after these.
     runs(&kinds, 10 * AT_ONCE).await;
-    let (before, resident) = (Before::look(), resident_kib());
-    runs(&kinds, count).await;
+    let before = Before::look();
+    grow_nothing(&kinds).await;
+    before.unchanged().await;
+}
+
+async fn a_thousand_warm_runs_leave_nothing() {
+    let before = Before::look();
+    let kinds = Arc::new(warm_kinds());
+    for kind in kinds.iter() {
+        let warmth = kind.sandbox.warm_up().await.unwrap();
+        assert_eq!(warmth.refused, None, "{:?}", kind.source);
+    }
+    runs(&kinds, 10 * AT_ONCE).await;
+    grow_nothing(&kinds).await;
+    for kind in kinds.iter() {
+        kind.sandbox.close().await;
+    }
+    before.unchanged().await;
+}
+
+async fn grow_nothing(kinds: &Arc<Vec<Kind>>) {
+    let count = std::env::var("BELLJAR_SOAK_RUNS").map_or(RUNS, |count| count.parse().unwrap());
+    let resident = resident_kib();
+    runs(kinds, count).await;
     let grown = resident_kib().saturating_sub(resident);
     assert!(grown < GROWTH_KIB, "grew by {grown} KiB in {count} runs");
-    before.unchanged().await;
 }

@@ -100,24 +100,44 @@ impl Jars {
         number: usize,
         at_once: usize,
     ) -> Result<f64, Error> {
+        Ok(self.at_once(sandbox, source, number, at_once)?.0)
+    }
+
+    /// The same, and the median of the time that each takes.
+    ///
+    /// # Errors
+    /// As [`Jars::run`].
+    pub fn at_once(
+        &self,
+        sandbox: &Sandbox,
+        source: &Source,
+        number: usize,
+        at_once: usize,
+    ) -> Result<(f64, Duration), Error> {
         let started = Instant::now();
         let clients: Vec<_> = (0..at_once)
             .map(|client| {
                 let (sandbox, source) = (sandbox.clone(), source.clone());
                 let share = number / at_once + usize::from(client < number % at_once);
                 self.0.spawn(async move {
+                    let mut took = Vec::with_capacity(share);
                     for _ in 0..share {
+                        let started = Instant::now();
                         let outcome = sandbox.run(source.clone()).await;
                         outcome.map_err(Error::from).and_then(good).map_err(|it| it.to_string())?;
+                        took.push(started.elapsed());
                     }
-                    Ok::<_, String>(())
+                    Ok::<_, String>(took)
                 })
             })
             .collect();
+        let mut took = Vec::with_capacity(number);
         for client in clients {
-            self.0.block_on(client)??;
+            took.extend(self.0.block_on(client)??);
         }
-        Ok(f64::from(u32::try_from(number)?) / started.elapsed().as_secs_f64())
+        let each_second = f64::from(u32::try_from(number)?) / started.elapsed().as_secs_f64();
+        took.sort_unstable();
+        Ok((each_second, took.get(number / 2).copied().unwrap_or_default()))
     }
 
     /// Runs a source to its end, which has to be a good one.

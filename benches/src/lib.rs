@@ -4,9 +4,11 @@
 //! that whatever else the machine does hits all rows alike. What is printed as a result is the
 //! median, over the rounds, of the ratio within a round. Nothing is ever asserted about a time.
 
+mod below;
 mod bundle;
 mod job;
 mod launch;
+mod plot;
 mod rivals;
 mod sheet;
 mod waiting;
@@ -15,9 +17,11 @@ use std::collections::BTreeMap;
 use std::io::{self, Write as _};
 use std::time::{Duration, Instant};
 
+pub use below::{anonymous_bytes, descendants, private_dirty_bytes};
 pub use bundle::Place;
 pub use job::Job;
 pub use launch::{Jars, bare, beside, interpreter, unavailable};
+pub use plot::{Curve, Plot};
 pub use rivals::{Rival, rivals};
 pub use sheet::Sheet;
 pub use waiting::Waiting;

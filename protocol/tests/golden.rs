@@ -7,15 +7,16 @@
 #![expect(clippy::unwrap_used, clippy::panic, reason = "what helps a test fails as a test does")]
 
 use belljar_protocol::{
-    Authority, Ceilings, Confinement, Contents, Delivery, Denial, Ending, Entry, Files, Identity,
-    Jar, Job, Keep, Launch, Layer, Link, Mount, Network, Note, Order, Prime, Raise, Refusal,
-    Report, Scratch, SecretMap, Spent, Stdin, Syscalls, Tally, Task, Timing, Waiting, wire,
+    Authority, Ceilings, Confinement, Contents, Delivery, Denial, Ending, Entry, Files, Fork,
+    Identity, Jar, Job, Keep, Launch, Layer, Link, Mount, Network, Note, Order, Prime, Raise,
+    Refusal, Report, Scratch, SecretMap, Spent, Stdin, Syscalls, Tally, Task, Timing, Waiting,
+    wire,
 };
 
 /// A name, a value, and its bytes in hexadecimal.
 type Golden<T> = (&'static str, fn() -> T, &'static str);
 
-const ORDERS: [Golden<Order>; 15] = [
+const ORDERS: [Golden<Order>; 17] = [
     (
         "job",
         || Order::Job(Box::new(job())),
@@ -69,6 +70,8 @@ const ORDERS: [Golden<Order>; 15] = [
          74686f6e330207707974686f6e3302c3a901044c414e4707432e5554462d3802074150495f4b4559\
          0200ff014200fb60ea",
     ),
+    ("fork", || fork(250, false), "424a020009fafb00010200"),
+    ("fork-hurry", || fork(65_536, true), "424a020009fc00000100fb00010201"),
 ];
 
 const REPORTS: [Golden<Report>; 12] = [
@@ -235,6 +238,10 @@ fn launch() -> Launch {
 
 fn raise(serial: u64, waiting: Waiting) -> Order {
     Order::Raise(Raise { serial, identity: Identity { uid: 65_536, gid: 7 }, waiting })
+}
+
+fn fork(serial: u64, hurry: bool) -> Order {
+    Order::Fork(Fork { serial, identity: Identity { uid: 256, gid: 2 }, hurry })
 }
 
 fn confinement() -> Confinement {

@@ -8,9 +8,9 @@
 
 use belljar_protocol::wire;
 use belljar_protocol::{
-    Authority, Ceilings, Confinement, Contents, Delivery, Denial, Ending, Entry, Files, Identity,
-    Jar, Job, Keep, Launch, Layer, Link, Mount, Network, Note, Order, Prime, Raise, Refusal,
-    Report, Scratch, SecretMap, Spent, Stdin, Syscalls, Tally, Task, Timing, Waiting,
+    Authority, Ceilings, Confinement, Contents, Delivery, Denial, Ending, Entry, Files, Fork,
+    Identity, Jar, Job, Keep, Launch, Layer, Link, Mount, Network, Note, Order, Prime, Raise,
+    Refusal, Report, Scratch, SecretMap, Spent, Stdin, Syscalls, Tally, Task, Timing, Waiting,
 };
 
 const ROUNDS: u64 = 5_000;
@@ -35,7 +35,7 @@ const NOTES: [Note; 5] = [
 
 #[test]
 fn generated_orders_come_back_unchanged_from_a_buffer_of_their_exact_size() {
-    let mut heard = [0; 9];
+    let mut heard = [0; 10];
     for seed in 0..ROUNDS {
         let order = Generator(seed).order();
         heard[match order {
@@ -48,6 +48,7 @@ fn generated_orders_come_back_unchanged_from_a_buffer_of_their_exact_size() {
             Order::Began { .. } => 6,
             Order::Finish { .. } => 7,
             Order::Run(_) => 8,
+            Order::Fork(_) => 9,
         }] += 1;
         let bytes = wire::encode_order(&order).unwrap();
         // A buffer that had to grow would have left a copy of the secrets in freed memory.
@@ -144,7 +145,7 @@ impl Generator {
     }
 
     fn order(&mut self) -> Order {
-        match self.next() % 12 {
+        match self.next() % 13 {
             0 => Order::Proceed,
             1 => Order::End,
             2 => Order::FoundLot,
@@ -155,11 +156,16 @@ impl Generator {
             }),
             4 => Order::Began { serial: self.number(), deadline_ms: self.number() },
             5 => Order::Finish { serial: self.number() },
-            6 | 7 => Order::Keep(Box::new(Keep {
+            6 | 12 => Order::Keep(Box::new(Keep {
                 jar: self.jar(),
                 prime: self.prime(),
                 own_networks: self.pick(&[false, true]),
             })),
+            7 => Order::Fork(Fork {
+                serial: self.number(),
+                identity: self.identity(),
+                hurry: self.pick(&[false, true]),
+            }),
             8 | 9 => Order::Run(Box::new(self.task())),
             _ => {
                 let (identity, jar, task) = (self.identity(), self.jar(), self.task());

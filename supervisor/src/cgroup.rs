@@ -6,6 +6,7 @@
 //! `cgroup.kill`: those are done here, and every limit is read back whoever wrote it.
 
 mod counters;
+mod files;
 mod hierarchy;
 mod place;
 mod sweep;
@@ -16,11 +17,11 @@ mod unified;
 use std::error::Error as _;
 use std::fs::File;
 use std::io::Write as _;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::OnceLock;
 use std::sync::atomic::AtomicU64;
 use std::time::{Duration, Instant};
-use std::{fmt, fs, io, mem, process, thread};
+use std::{fs, io, mem, process, thread};
 
 use cgroups_rs::memory::MemController;
 use cgroups_rs::pid::PidController;
@@ -31,6 +32,7 @@ use nix::unistd::{Pid, gettid};
 
 pub(crate) use self::counters::Counters;
 use self::counters::Gauges;
+use self::files::{Failure, at, confirm, errno, read, write};
 pub(crate) use self::hierarchy::Hierarchy;
 use self::place::Places;
 pub(crate) use self::sweep::{is_stale, run_name, sweep};
@@ -44,8 +46,6 @@ pub(crate) enum Staff {
     Init,
 }
 
-/// The kernel rounds a limit down to its page, which is at most this large.
-const LARGEST_PAGE_BYTES: u64 = 64 * 1024;
 const KILL_WITHIN: Duration = Duration::from_millis(500);
 const REMOVE_WITHIN: Duration = Duration::from_secs(2);
 
@@ -356,58 +356,8 @@ impl Drop for Visit {
     }
 }
 
-/// What a file of a group refused, with the error number that `io::Error` loses beside a text.
-#[derive(Debug)]
-struct Failure {
-    what: String,
-    errno: i32,
-}
-
-impl fmt::Display for Failure {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.what)
-    }
-}
-
-impl std::error::Error for Failure {}
-
-fn at(path: &Path, verb: &str, reason: &io::Error) -> io::Error {
-    let what = format!("{verb} {}: {reason}", path.display());
-    io::Error::new(reason.kind(), Failure { what, errno: errno(reason) })
-}
-
 fn foreign(error: &cgroups_rs::error::Error) -> io::Error {
     let cause = error.source().and_then(|cause| cause.downcast_ref::<io::Error>());
     let (kind, errno) = cause.map_or((io::ErrorKind::Other, 0), |io| (io.kind(), errno(io)));
     io::Error::new(kind, Failure { what: error.to_string(), errno })
-}
-
-fn errno(error: &io::Error) -> i32 {
-    let failure = error.get_ref().and_then(|inner| inner.downcast_ref::<Failure>());
-    error.raw_os_error().or(failure.map(|failure| failure.errno)).unwrap_or(0)
-}
-
-fn read(directory: &Path, file: &str) -> io::Result<String> {
-    let path = directory.join(file);
-    fs::read_to_string(&path).map_err(|error| at(&path, "read", &error))
-}
-
-/// Never creates: a file that the kernel does not offer is an error.
-fn write(directory: &Path, file: &str, value: &str) -> io::Result<()> {
-    let path = directory.join(file);
-    let write = || File::options().write(true).open(&path)?.write_all(value.as_bytes());
-    write().map_err(|error| at(&path, &format!("write {value} to"), &error))
-}
-
-fn confirm(directory: &Path, file: &str, wanted: u64) -> io::Result<()> {
-    let got = read(directory, file)?;
-    let is_it = got.trim().parse::<u64>().is_ok_and(|got| {
-        got <= wanted && (got == wanted || wanted - got < LARGEST_PAGE_BYTES && got > 0)
-    });
-    if is_it {
-        return Ok(());
-    }
-    let path = directory.join(file);
-    let what = format!("{} reads {} after {wanted} was written", path.display(), got.trim());
-    Err(io::Error::other(Failure { what, errno: 0 }))
 }

@@ -15,6 +15,7 @@ mod launch;
 mod root;
 #[cfg(test)]
 mod tests;
+mod work;
 
 use description::{Accepts, Description};
 pub use launch::Interpreter;

@@ -12,8 +12,8 @@ use belljar_protocol::{
     Mount, Network, Order, Report, Scratch, SecretMap, Stdin, Syscalls, Task, wire,
 };
 use nix::sys::socket::{
-    AddressFamily, MsgFlags, SockFlag, SockType, UnixAddr, recv, sendmsg,
-    setsockopt, socketpair, sockopt,
+    AddressFamily, MsgFlags, SockFlag, SockType, UnixAddr, recv, sendmsg, setsockopt, socketpair,
+    sockopt,
 };
 use nix::sys::time::{TimeVal, TimeValLike};
 

@@ -135,12 +135,13 @@ impl Keeper {
         let children = children.map_err(doing("hear of children"))?;
         loop {
             let (child, order, news, refused) = self.wait(&children, control)?;
+            // Before its end, which does not say why.
+            if news {
+                self.hear_template(control);
+            }
             if child {
                 best_effort(children.read_signal());
                 self.reap(control);
-            }
-            if news {
-                self.hear_template(control);
             }
             for serial in refused {
                 self.flock.answer(serial, self.template.as_ref());

@@ -6,7 +6,9 @@ mod fork;
 use std::io;
 use std::os::fd::{IntoRawFd, OwnedFd};
 
-use belljar_protocol::{Contents, Delivery, Identity, Jar, Keep, Layer, Order, Refusal, Report, Task};
+use belljar_protocol::{
+    Contents, Delivery, Identity, Jar, Keep, Layer, Order, Refusal, Report, Task,
+};
 use nix::libc;
 use nix::sched::{CloneFlags, setns};
 

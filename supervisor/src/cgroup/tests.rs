@@ -5,6 +5,7 @@ use std::process::{Child, Command, Stdio};
 
 use nix::unistd::Uid;
 
+use super::files::LARGEST_PAGE_BYTES;
 use super::*;
 use crate::tree;
 

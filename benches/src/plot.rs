@@ -70,11 +70,11 @@ fn draw(svg: &mut String, left: f64, axis: &str, curves: &[&Curve]) {
         bottom + 36.0
     ));
     for (index, (curve, colour)) in curves.iter().zip(COLOURS).enumerate() {
-        let mut path = String::new();
-        for (at, value) in &curve.points {
-            let step = if path.is_empty() { 'M' } else { 'L' };
-            path += &format!("{step}{:.1} {:.1}", x(*at), y(*value));
-        }
+        let steps = curve.points.iter().enumerate().map(|(at, (across, up))| {
+            let step = if at == 0 { 'M' } else { 'L' };
+            format!("{step}{:.1} {:.1}", x(*across), y(*up))
+        });
+        let path: String = steps.collect();
         line(format!("<path d=\"{path}\" fill=\"none\" stroke=\"{colour}\" stroke-width=\"2\"/>"));
         let place = MARGIN + 14.0 * (count(index) + 1.0);
         line(format!(

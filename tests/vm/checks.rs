@@ -7,8 +7,8 @@ use std::pin::Pin;
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
-use belljar::{Chunk, Floor, Limits, Outcome, Run, Sandbox, State};
-use belljar_tests::{Before, expect, limits, run, run_with, stderr, stdout};
+use belljar::{Chunk, Floor, Limits, Outcome, Run, Sandbox, Start, State, Warm};
+use belljar_tests::{Before, expect, limits, run, run_with, sandbox, stderr, stdout};
 
 use crate::guest::Caller;
 
@@ -45,6 +45,8 @@ pub(crate) const DELEGATED: &[Check] = checks![
     reaped_children_and_freed_memory_are_counted,
     a_refused_call_is_recorded,
     a_killed_run_leaves_nothing,
+    what_waits_is_in_a_group_of_its_own,
+    warm_runs_leave_nothing,
     many_runs_at_once_leave_nothing,
     what_a_killed_supervisor_left_is_swept_by_the_next,
 ];
@@ -56,6 +58,7 @@ pub(crate) const UNDELEGATED: &[Check] = checks![
     memory_is_limited,
     processor_time_is_limited_for_the_whole_tree,
     a_killed_run_leaves_nothing,
+    warm_runs_leave_nothing,
 ];
 
 async fn a_run_needs_nothing_but_belljar(_: Caller) {
@@ -109,6 +112,41 @@ async fn the_kernel_holds_the_limits_that_were_asked_for(_: Caller) {
     assert!(read("memory.swap.max").is_ok_and(|bytes| bytes == "0"));
     eventually("warden, init, bash and sleep", || members(jar) == 4).await;
     expect(&run.kill().await.expect("an outcome"), "cancelled");
+}
+
+async fn what_waits_is_in_a_group_of_its_own(_: Caller) {
+    let sandbox = sandbox("js").warm(Warm::default().min(2).max(2)).build().expect("a sandbox");
+    let warmth = sandbox.warm_up().await.expect("a warm sandbox");
+    assert_eq!((warmth.ready, &warmth.refused), (2, &None));
+    let jars = jars();
+    assert_eq!(jars.len(), 2, "{jars:?}");
+    for jar in &jars {
+        assert_eq!(members(jar), 2, "init, and what waits");
+        let most = fs::read_to_string(jar.join("pids.max")).expect("a limit");
+        assert_eq!(most.trim(), (limits().processes + 1).to_string(), "init is one");
+    }
+    sandbox.close().await;
+}
+
+async fn warm_runs_leave_nothing(_: Caller) {
+    let before = Before::look();
+    for (runtime, code, start) in
+        [("js", "console.log(1)", Start::Primed), ("bash", "echo 1", Start::Jar)]
+    {
+        let sandbox = sandbox(runtime).warm(Warm::default()).build().expect("a sandbox");
+        sandbox.warm_up().await.expect("a warm sandbox");
+        for run in 0..5 {
+            let outcome = sandbox.run(code).await.expect("an outcome");
+            expect(&outcome, "ok");
+            assert_eq!(stdout(&outcome), "1\n");
+            // An emulated processor takes its time to make more of what is best.
+            let is_late = run > 0 && outcome.start == Start::Jar;
+            assert!(outcome.start == start || is_late, "{:?}", outcome.start);
+        }
+        sandbox.close().await;
+    }
+    let left = before.left(SOON).await;
+    assert!(left.is_empty(), "left behind:\n  {}", left.join("\n  "));
 }
 
 async fn memory_is_limited(caller: Caller) {

@@ -41,7 +41,12 @@ pub(crate) fn install(path: &Path, bytes: &[u8]) {
 /// The bytes with every `from` replaced by `to`, which is as long; nothing if there is none.
 pub(crate) fn replaced(bytes: &[u8], from: &[u8], to: &[u8]) -> Option<Vec<u8>> {
     let mut changed = bytes.to_vec();
-    let places: Vec<_> = bytes.windows(from.len()).enumerate().filter(|(_, part)| *part == from).map(|(at, _)| at).collect();
+    let places: Vec<_> = bytes
+        .windows(from.len())
+        .enumerate()
+        .filter(|(_, part)| *part == from)
+        .map(|(at, _)| at)
+        .collect();
     for at in &places {
         changed[*at..at + to.len()].copy_from_slice(to);
     }
@@ -75,14 +80,20 @@ pub(crate) async fn refused(text: &str, why: &str) {
     for _ in 0..3 {
         let outcome = sandbox.run("print(1)").await.unwrap();
         expect(&outcome, "ok");
-        assert_eq!((stdout(&outcome).as_str(), outcome.start), ("1\n", Start::Jar), "{:?}", sandbox.warmth());
+        assert_eq!(
+            (stdout(&outcome).as_str(), outcome.start),
+            ("1\n", Start::Jar),
+            "{:?}",
+            sandbox.warmth()
+        );
         sandbox.warm_up().await.unwrap();
     }
     sandbox.close().await;
 }
 
 async fn a_preload_that_is_not_there_is_refused() {
-    refused("import no_such_module", "cannot import premade: No module named 'no_such_module'").await;
+    refused("import no_such_module", "cannot import premade: No module named 'no_such_module'")
+        .await;
 }
 
 async fn a_preload_that_raises_is_refused() {
@@ -94,7 +105,11 @@ async fn a_preload_that_exits_is_refused() {
 }
 
 async fn a_preload_that_eats_memory_is_refused() {
-    refused("held = []\nwhile len(held) < 3000: held.append(bytearray(b'x') * (1 << 20))", "template").await;
+    refused(
+        "held = []\nwhile len(held) < 3000: held.append(bytearray(b'x') * (1 << 20))",
+        "template",
+    )
+    .await;
 }
 
 async fn a_preload_that_hangs_delays_nobody() {
@@ -110,7 +125,9 @@ async fn a_preload_that_hangs_delays_nobody() {
 }
 
 async fn a_preload_that_prints_is_not_heard() {
-    let sandbox = preloading("import os, sys; print('noise'); sys.stdout.flush(); os.write(2, b'noise'); print('buffered', end='')");
+    let sandbox = preloading(
+        "import os, sys; print('noise'); sys.stdout.flush(); os.write(2, b'noise'); print('buffered', end='')",
+    );
     for _ in 0..3 {
         let outcome = FORKED.run(&sandbox, "print(1)").await;
         assert_eq!((stdout(&outcome).as_str(), outcome.stderr.bytes.len()), ("1\n", 0));
@@ -169,14 +186,17 @@ async fn a_killed_keeper_fails_no_run() {
 }
 
 async fn a_killed_process_above_the_keeper_fails_no_run() {
-    outlived("netrc", true, |template| processes::keeper_of(&processes::keeper_of(&template))).await;
+    outlived("netrc", true, |template| processes::keeper_of(&processes::keeper_of(&template)))
+        .await;
 }
 
 async fn a_killed_jar_that_waits_fails_no_run() {
     let sandbox = warm("node");
     for _ in 0..3 {
         sandbox.warm_up().await.unwrap();
-        let waiting = processes::descendants().into_iter().filter(|process| process.title.contains("prime.cjs"));
+        let waiting = processes::descendants()
+            .into_iter()
+            .filter(|process| process.title.contains("prime.cjs"));
         // Those of other tests among them wait for nobody else.
         waiting.take(1).for_each(|process| process.kill());
         // Its death takes a moment to be heard of.
@@ -197,7 +217,9 @@ async fn a_closed_sandbox_still_runs() {
 }
 
 async fn closing_leaves_nothing() {
-    for (kind, code) in [(JAR, "sleep 60 & echo 1"), (FORKED, "print(1)"), (PRIMED, "console.log(1)")] {
+    for (kind, code) in
+        [(JAR, "sleep 60 & echo 1"), (FORKED, "print(1)"), (PRIMED, "console.log(1)")]
+    {
         // Finding an interpreter opens what stays open.
         let sandbox = warm(kind.runtime);
         let before = Before::look();

@@ -4,7 +4,9 @@ use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex};
 
-use belljar::{Limits, Outcome, Runtime, Runtimes, Sandbox, SandboxBuilder, Source, Start, StartChoice, Warm};
+use belljar::{
+    Limits, Outcome, Runtime, Runtimes, Sandbox, SandboxBuilder, Source, Start, StartChoice, Warm,
+};
 use belljar_tests::{Need, built, limits, sandbox, scratch};
 
 /// A way to start, and a runtime that starts that way.
@@ -29,7 +31,15 @@ const COLD_JS: Kind = kind("js", StartChoice::Cold, Start::Cold, &[]);
 
 /// Every runtime that something is kept ready for, in every way that it can be started.
 pub(crate) const KINDS: [Kind; 10] = [
-    FORKED, FRESH_PYTHON, COLD_PYTHON, PRIMED, FRESH_NODE, COLD_NODE, JAR, COLD_BASH, PRIMED_JS,
+    FORKED,
+    FRESH_PYTHON,
+    COLD_PYTHON,
+    PRIMED,
+    FRESH_NODE,
+    COLD_NODE,
+    JAR,
+    COLD_BASH,
+    PRIMED_JS,
     COLD_JS,
 ];
 

@@ -129,7 +129,10 @@ async fn standard_input_and_arguments_arrive() {
 
 async fn large_files_arrive() {
     for (runtime, code) in [
-        ("python", "import os; print(os.stat('a/b/large').st_size, oct(os.stat('a/b/large').st_mode))"),
+        (
+            "python",
+            "import os; print(os.stat('a/b/large').st_size, oct(os.stat('a/b/large').st_mode))",
+        ),
         ("node", "const s = require('fs').statSync('a/b/large'); console.log(s.size, s.mode)"),
         ("bash", "stat -c '%s %a' a/b/large"),
     ] {
@@ -194,7 +197,8 @@ pub(crate) fn add(mut suite: Suite, pools: &Pools) -> Suite {
             for choice in [StartChoice::Any, StartChoice::Fresh, StartChoice::Cold] {
                 sandbox.warm_up().await.unwrap();
                 let source = Source::code(*code).env(*name, *value).start(choice);
-                let source = source.file("lib/mine.py", "x = 7").file("lib/mine.js", "module.exports = 7");
+                let source =
+                    source.file("lib/mine.py", "x = 7").file("lib/mine.js", "module.exports = 7");
                 let outcome = sandbox.run(source).await.unwrap();
                 expect(&outcome, "ok");
                 assert_eq!(stdout(&outcome), *prints, "{choice:?}: {:?}", outcome.start);

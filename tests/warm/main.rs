@@ -45,8 +45,15 @@ fn main() -> ExitCode {
         .with(verdicts::tests())
         .with(beside::tests())
         .with(random::tests());
-    let tables =
-        [crossing::add, random::add, beside::add, marker::add, verdicts::add, life::add, escape::add];
+    let tables = [
+        crossing::add,
+        random::add,
+        beside::add,
+        marker::add,
+        verdicts::add,
+        life::add,
+        escape::add,
+    ];
     for add in tables {
         suite = add(suite, &pools);
     }

@@ -18,12 +18,7 @@ struct Abuse {
     codes: &'static [i32],
 }
 
-const fn abuse(
-    kind: Kind,
-    what: &'static str,
-    code: &'static str,
-    codes: &'static [i32],
-) -> Abuse {
+const fn abuse(kind: Kind, what: &'static str, code: &'static str, codes: &'static [i32]) -> Abuse {
     Abuse { kind, what, code, codes }
 }
 
@@ -43,7 +38,7 @@ const ABUSES: &[Abuse] = &[
     abuse(FORKED, "closes_the_line", "os.close(line); talk.close(); sys.exit(4)", &[4]),
     abuse(FORKED, "closes_everything", "os.closerange(3, 256); sys.exit(4)", &[4]),
     abuse(FORKED, "puts_a_file_in_its_place", "os.dup2(os.open('/work/x', os.O_CREAT | os.O_RDWR), line); sys.exit(4)", &[4]),
-    abuse(FORKED, "puts_a_socket_in_its_place", "os.dup2(socket.socketpair()[0].fileno(), line); sys.exit(4)", &[4]),
+    abuse(FORKED, "puts_a_socket_in_its_place", "one, other = socket.socketpair(); os.dup2(one.fileno(), line); sys.exit(4)", &[4]),
     abuse(FORKED, "hangs_up", "talk.shutdown(socket.SHUT_RDWR); os._exit(6)", &[6]),
     abuse(FORKED, "passes_descriptors", "descriptors(b'\\7', 250); time.sleep(60)", &[7]),
     abuse(FORKED, "passes_descriptors_and_says_nothing", "\ntry:\n while True: descriptors(b'', 250)\nexcept OSError: os._exit(8)", &[8]),

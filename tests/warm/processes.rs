@@ -24,10 +24,10 @@ impl Process {
         if field("State:")?.trim_start().starts_with(['Z', 'X']) {
             return None;
         }
-        let words = read("cmdline")?.split(|byte| *byte == 0).map(String::from_utf8_lossy).fold(
-            field("Name:")?.trim().to_owned(),
-            |title, word| title + " " + &word,
-        );
+        let words = read("cmdline")?
+            .split(|byte| *byte == 0)
+            .map(String::from_utf8_lossy)
+            .fold(field("Name:")?.trim().to_owned(), |title, word| title + " " + &word);
         let parent = field("PPid:")?.trim().parse().ok()?;
         let levels = field("NSpid:")?.split_whitespace().count();
         Some(Self { pid, parent, title: words, levels })

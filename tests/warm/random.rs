@@ -83,9 +83,13 @@ async fn generators_of_numpy_differ() {
                    made = [numpy.random.RandomState(), numpy.random.default_rng(),\n \
                            numpy.random.Generator(numpy.random.Philox())]\n";
     let venv = std::env::var_os("BELLJAR_TEST_VENV").unwrap();
-    for number in ["premade.made[0].rand()", "premade.made[1].random()", "premade.made[2].random()",
-        "premade.numpy.random.rand()", "premade.numpy.random.default_rng().random()"]
-    {
+    for number in [
+        "premade.made[0].rand()",
+        "premade.made[1].random()",
+        "premade.made[2].random()",
+        "premade.numpy.random.rand()",
+        "premade.numpy.random.default_rng().random()",
+    ] {
         let python = Sandbox::builder(python_with("premade", premade)).program(&venv);
         let said = forked(python, &format!("import premade; print({number})")).await;
         assert_eq!(said.len(), RUNS, "{number}: {said:?}");
@@ -105,7 +109,8 @@ async fn numbers_of_the_c_library_differ_in_forks() {
 /// As in every cold run: whoever named a seed wants its numbers.
 async fn a_generator_with_a_seed_of_its_own_keeps_it() {
     let premade = "import random\ngenerator = random.Random(7)\n";
-    let code = "import premade, random; print(premade.generator.random() == random.Random(7).random())";
+    let code =
+        "import premade, random; print(premade.generator.random() == random.Random(7).random())";
     let said = forked(Sandbox::builder(python_with("premade", premade)), code).await;
     assert_eq!(said.into_iter().collect::<Vec<_>>(), ["True\n"]);
 }

@@ -57,7 +57,8 @@ async fn a103_no_socket_of_the_template_is_in_reach() {
 async fn a104_the_template_and_its_children_are_out_of_reach() {
     let sandbox = warm("python");
     sandbox.warm_up().await.unwrap();
-    let sibling = ready(&sandbox, "import time; print('ready'); time.sleep(1.5); print('whole')").await;
+    let sibling =
+        ready(&sandbox, "import time; print('ready'); time.sleep(1.5); print('whole')").await;
     let code = "import ctypes, os, signal\nc = ctypes.CDLL(None, use_errno=True)\n\
                 reached = []\n\
                 for pid in [os.getppid(), *range(2, 5000)]:\n \
@@ -79,9 +80,13 @@ async fn a105_no_memory_is_shared_with_the_template() {
     let code = "shared = [line for line in open('/proc/self/maps') if line.split()[1][3] == 's']\n\
                 print([line for line in shared if 'w' in line.split()[1]])";
     assert_eq!(forked(&sandbox, code).await, "[]\n");
-    let vandal = "import json, sys, builtins\njson.dumps = print\nsys.modules.clear()\nbuiltins.open = None";
+    let vandal =
+        "import json, sys, builtins\njson.dumps = print\nsys.modules.clear()\nbuiltins.open = None";
     FORKED.run(&sandbox, vandal).await;
-    assert_eq!(forked(&sandbox, "import json; print(json.dumps(1), callable(open))").await, "1 True\n");
+    assert_eq!(
+        forked(&sandbox, "import json; print(json.dumps(1), callable(open))").await,
+        "1 True\n"
+    );
     sandbox.close().await;
 }
 
@@ -153,7 +158,8 @@ async fn a109_a_child_has_one_thread_and_every_filter() {
     let sandbox = warm("python");
     let said = forked(&sandbox, code).await;
     assert_eq!(said, "['1', '2', '1', '0000000000000000', '0000000000000000']\n");
-    let filters = "print([l for l in open('/proc/self/status') if l.startswith('Seccomp_filters')])";
+    let filters =
+        "print([l for l in open('/proc/self/status') if l.startswith('Seccomp_filters')])";
     let cold = stdout(&run("python", filters).await);
     assert_eq!(forked(&sandbox, filters).await, cold);
     sandbox.close().await;
@@ -185,7 +191,8 @@ async fn a111_a_child_without_memory_harms_no_other() {
     let limits = belljar::Limits { memory_bytes: 64 << 20, ..limits() };
     let sandbox = crate::kinds::warm_with("python", limits);
     sandbox.warm_up().await.unwrap();
-    let sibling = ready(&sandbox, "import time; print('ready'); time.sleep(1.5); print('whole')").await;
+    let sibling =
+        ready(&sandbox, "import time; print('ready'); time.sleep(1.5); print('whole')").await;
     for _ in 0..3 {
         let hog = "held = []\nwhile True: held.append(bytearray(b'x') * (1 << 20))";
         expect(&FORKED.run(&sandbox, hog).await, "memory");
@@ -196,11 +203,13 @@ async fn a111_a_child_without_memory_harms_no_other() {
     sandbox.close().await;
 }
 
-async fn a112_an_interpreter_that_was_replaced_is_not_used_any_more() -> Result<belljar_tests::Completion, String> {
+async fn a112_an_interpreter_that_was_replaced_is_not_used_any_more()
+-> Result<belljar_tests::Completion, String> {
     let directory = scratch();
     let path = directory.path().join("python3");
     let own = sandbox("python").build().unwrap();
-    let (original, version) = (own.interpreter().program().to_owned(), own.interpreter().version().to_owned());
+    let (original, version) =
+        (own.interpreter().program().to_owned(), own.interpreter().version().to_owned());
     let bytes = std::fs::read(original).unwrap();
     let later = format!("{}~", version.get(..version.len() - 1).unwrap());
     // Between the ends of other texts: paths may have it in them.
@@ -218,7 +227,13 @@ async fn a112_an_interpreter_that_was_replaced_is_not_used_any_more() -> Result<
     tokio::time::sleep(std::time::Duration::from_millis(100)).await;
     for _ in 0..4 {
         let outcome = sandbox.run(code).await.unwrap();
-        assert_eq!(stdout(&outcome), format!("{later}\n"), "{}: {}", outcome.start.name(), stderr(&outcome));
+        assert_eq!(
+            stdout(&outcome),
+            format!("{later}\n"),
+            "{}: {}",
+            outcome.start.name(),
+            stderr(&outcome)
+        );
     }
     assert_eq!(forked(&sandbox, code).await, format!("{later}\n"));
     sandbox.close().await;

@@ -211,6 +211,8 @@ function speak() {
   console.error('%s', 1);
   delete stdout.write;
   delete stderr.write;
+  // Opening them made their pipes fail where a program's own `fs.writeSync(1, ...)` would wait.
+  for (const { _handle: handle } of [stdout, stderr]) handle?.setBlocking?.(true);
 }
 
 /** Starts this very file as a program, which does nothing, and forgets it. */

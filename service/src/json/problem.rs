@@ -1,0 +1,91 @@
+//! Refusals and failures in JSON.
+
+use std::borrow::Cow;
+
+use belljar::{Error, Fault};
+use serde::{Deserialize, Serialize};
+
+/// Why nothing was run, or why what was run came to nothing.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub(crate) struct Problem {
+    /// The stable word for machines.
+    pub(crate) code: Cow<'static, str>,
+    pub(crate) message: String,
+    pub(crate) fault: Cow<'static, str>,
+    pub(crate) may_retry: bool,
+    pub(crate) hint: Option<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) layer: Option<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) errno: Option<i32>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) retry_after_ms: Option<u64>,
+}
+
+impl Problem {
+    /// A request that makes no sense, wherever it is sent.
+    pub(crate) fn invalid(message: impl Into<String>) -> Self {
+        Self::new("invalid_request", "caller", message)
+    }
+
+    /// Of the host, and without its own fault later.
+    pub(crate) fn passing(code: &'static str, message: impl Into<String>) -> Self {
+        Self { may_retry: true, ..Self::new(code, "host", message) }
+    }
+
+    pub(crate) fn new(
+        code: &'static str,
+        fault: &'static str,
+        message: impl Into<String>,
+    ) -> Self {
+        Self {
+            code: Cow::Borrowed(code),
+            message: message.into(),
+            fault: Cow::Borrowed(fault),
+            may_retry: false,
+            hint: None,
+            layer: None,
+            errno: None,
+            retry_after_ms: None,
+        }
+    }
+}
+
+impl From<&Error> for Problem {
+    fn from(error: &Error) -> Self {
+        let (layer, errno) = match error {
+            Error::Unenforceable { what, errno, .. } => (Some(what.clone()), Some(*errno)),
+            _ => (None, None),
+        };
+        let fault = match error.fault() {
+            Fault::Caller => "caller",
+            Fault::Host => "host",
+            Fault::Belljar => "belljar",
+        };
+        Self {
+            may_retry: error.may_retry(),
+            hint: error.hint().map(ToOwned::to_owned),
+            layer,
+            errno,
+            ..Self::new(error.code(), fault, error.to_string())
+        }
+    }
+}
+
+impl From<Error> for Problem {
+    fn from(error: Error) -> Self {
+        Self::from(&error)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_problem_says_whose_fault_it_is() {
+        let error = Error::Invalid("limit wall_ms is 0".to_owned());
+        let expected = r#"{"code":"invalid_request","message":"limit wall_ms is 0","fault":"caller","may_retry":false,"hint":null}"#;
+        assert_eq!(crate::json::line(&Problem::from(error)), expected);
+    }
+}

@@ -1,0 +1,266 @@
+//! The request of a run in JSON, and what a sandbox makes of it.
+
+use std::collections::BTreeMap;
+
+use belljar::{Code, Error, Floor, Limits, Source, SourceFile, StartChoice};
+use serde::{Deserialize, Serialize};
+
+use super::LimitsRow;
+use super::data::{Data, Encoded, Encoding};
+
+/// A run that somebody asks for. Holds secrets: never printed.
+#[derive(Default, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Request {
+    runtime: String,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    code: Option<String>,
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    files: Vec<FileRow>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    entry: Option<String>,
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    args: Vec<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    stdin: Option<Data>,
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    env: BTreeMap<String, String>,
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    secrets: BTreeMap<String, Data>,
+    #[serde(default)]
+    limits: LimitsRow,
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    network: Vec<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    mode: Option<String>,
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    collect: Vec<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    floor: Option<String>,
+    #[serde(default)]
+    start: StartWord,
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    labels: BTreeMap<String, String>,
+}
+
+/// What a request asks for, in the words of the library.
+pub(crate) struct Wish {
+    pub(crate) runtime: String,
+    pub(crate) limits: Limits,
+    pub(crate) floor: Floor,
+    pub(crate) source: Source,
+}
+
+#[derive(Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct FileRow {
+    path: String,
+    content: String,
+    #[serde(default)]
+    encoding: Encoding,
+}
+
+#[derive(Clone, Copy, Default, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+enum StartWord {
+    #[default]
+    Any,
+    Fresh,
+    Cold,
+}
+
+impl Request {
+    /// The request for a source, with those limits that differ from what the service has.
+    ///
+    /// # Errors
+    /// [`Error::Invalid`] for a program, which has no place in a request.
+    pub(crate) fn new(
+        runtime: String,
+        source: Source,
+        limits: LimitsRow,
+        floor: Floor,
+    ) -> Result<Self, Error> {
+        let (code, entry, mut files) = match source.code {
+            Code::Snippet(code) => (Some(code), None, Vec::new()),
+            Code::Files { files, entry } => (None, Some(entry), files),
+            Code::Program(path) => {
+                let what = format!("{} is an executable of this side", path.display());
+                return Err(Error::Invalid(what));
+            }
+        };
+        files.extend(source.files);
+        let secrets = source.secrets.iter();
+        Ok(Self {
+            runtime,
+            code,
+            files: files.into_iter().map(Into::into).collect(),
+            entry,
+            args: source.args,
+            stdin: Some(source.stdin).filter(|it| !it.is_empty()).map(|it| Data::new(&it)),
+            env: source.env.into_iter().collect(),
+            secrets: secrets.map(|(name, value)| (name.to_owned(), Data::new(value))).collect(),
+            limits,
+            collect: source.collect,
+            floor: Some(floor.name().to_owned()),
+            start: match source.start {
+                StartChoice::Any => StartWord::Any,
+                StartChoice::Fresh => StartWord::Fresh,
+                StartChoice::Cold => StartWord::Cold,
+            },
+            ..Self::default()
+        })
+    }
+
+    /// # Errors
+    /// [`Error::Invalid`] for what makes no sense, or cannot be granted yet.
+    pub(crate) fn understand(self, usual: Limits) -> Result<Wish, Error> {
+        self.refuse_what_comes_later()?;
+        let floor = match self.floor.as_deref() {
+            None => Floor::STRICT,
+            Some(word) => floor(word).map_err(|why| Error::Invalid(format!("floor: {why}")))?,
+        };
+        let mut source = code(self.code, self.files, self.entry)?;
+        source.args = self.args;
+        source.env = self.env.into_iter().collect();
+        source.collect = self.collect;
+        source.start = match self.start {
+            StartWord::Any => StartChoice::Any,
+            StartWord::Fresh => StartChoice::Fresh,
+            StartWord::Cold => StartChoice::Cold,
+        };
+        let stdin = self.stdin.map(Data::bytes).transpose();
+        source.stdin = stdin.map_err(|why| invalid("stdin", &why))?.unwrap_or_default();
+        for (name, value) in self.secrets {
+            let value = value.bytes().map_err(|why| invalid("a secret", &why))?;
+            source = source.secret(&name, value)?;
+        }
+        Ok(Wish { runtime: self.runtime, limits: self.limits.over(usual), floor, source })
+    }
+
+    fn refuse_what_comes_later(&self) -> Result<(), Error> {
+        let refused = |what: &str| Err(Error::Invalid(what.to_owned()));
+        if !self.network.is_empty() && self.network != ["none"] {
+            return refused("network: none can be granted yet; pass data as files");
+        }
+        if self.mode.as_deref().is_some_and(|mode| mode != "full") {
+            return refused("mode: language rules cannot be checked yet; leave it out, or say full");
+        }
+        if !self.labels.is_empty() {
+            return refused("labels: cannot be kept yet; leave them out");
+        }
+        Ok(())
+    }
+}
+
+/// A floor by its name.
+pub(crate) fn floor(word: &str) -> Result<Floor, String> {
+    match word {
+        "strict" => Ok(Floor::STRICT),
+        "L5" => Ok(Floor::L5),
+        "L4" => Ok(Floor::L4),
+        "L3" => Ok(Floor::L3),
+        "L2" => Ok(Floor::L2),
+        "L1" => Ok(Floor::L1),
+        _ => Err("write strict, L5, L4, L3, L2 or L1; belljar doctor explains them".to_owned()),
+    }
+}
+
+/// Code, or files of which one is the code. The others are there to be read, and not bounded as
+/// code is.
+fn code(
+    code: Option<String>,
+    files: Vec<FileRow>,
+    entry: Option<String>,
+) -> Result<Source, Error> {
+    let mut files = files.into_iter().map(FileRow::file).collect::<Result<Vec<_>, _>>()?;
+    let mut source = match (code, entry) {
+        (Some(code), None) => Source::code(code),
+        (None, Some(entry)) => {
+            let at = files.iter().position(|file| file.path == entry).ok_or_else(|| {
+                Error::Invalid(format!("entry {entry:?} is not among the files"))
+            })?;
+            Source::files(vec![files.remove(at)], entry)
+        }
+        (Some(_), Some(_)) => return Err(invalid("code", "say code or entry, not both")),
+        (None, None) => {
+            return Err(invalid("code", "nothing to run: say code, or files and entry"));
+        }
+    };
+    source.files = files;
+    Ok(source)
+}
+
+fn invalid(what: &str, why: &str) -> Error {
+    Error::Invalid(format!("{what}: {why}"))
+}
+
+impl FileRow {
+    fn file(self) -> Result<SourceFile, Error> {
+        let bytes = self.encoding.decode(self.content);
+        let bytes = bytes.map_err(|why| invalid(&format!("file {:?}", self.path), &why))?;
+        Ok(SourceFile { path: self.path, bytes })
+    }
+}
+
+impl From<SourceFile> for FileRow {
+    fn from(file: SourceFile) -> Self {
+        let Encoded { content, encoding } = Encoded::new(&file.bytes);
+        Self { path: file.path, content, encoding }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn understood(json: &str) -> Result<Wish, String> {
+        let request: Request = serde_json::from_str(json).map_err(|error| error.to_string())?;
+        request.understand(Limits::strict()).map_err(|error| error.to_string())
+    }
+
+    #[test]
+    fn a_source_travels_unharmed() {
+        let main = SourceFile { path: "main.py".to_owned(), bytes: b"print(1)".to_vec() };
+        let source = Source::files(vec![main], "main.py")
+            .arg("-x")
+            .stdin(b"\xff".to_vec())
+            .env("A", "b")
+            .file("data/in.bin", b"\x00\xff".to_vec())
+            .collect("*.png")
+            .secret("KEY", b"\xfe".to_vec())
+            .unwrap()
+            .start(StartChoice::Fresh);
+        let named = LimitsRow { wall_ms: Some(7), ..LimitsRow::default() };
+        let request = Request::new("python".to_owned(), source.clone(), named, Floor::L3).unwrap();
+        let wish = understood(&crate::json::line(&request)).ok().unwrap();
+        assert!(wish.source == source);
+        assert_eq!((wish.runtime.as_str(), wish.floor), ("python", Floor::L3));
+        let limits = Limits { wall: std::time::Duration::from_millis(7), ..Limits::strict() };
+        assert_eq!(wish.limits, limits);
+    }
+
+    #[test]
+    fn what_makes_no_sense_or_comes_later_is_refused_by_name() {
+        for (json, mentions) in [
+            (r#"{"code":"1"}"#, "runtime"),
+            (r#"{"runtime":"js"}"#, "nothing to run"),
+            (r#"{"runtime":"js","code":"1","entry":"a"}"#, "not both"),
+            (r#"{"runtime":"js","entry":"a"}"#, "not among"),
+            (r#"{"runtime":"js","code":"1","cdoe":"1"}"#, "cdoe"),
+            (r#"{"runtime":"js","code":1}"#, "string"),
+            (r#"{"runtime":"js","code":"1","limits":{"wall":1}}"#, "wall"),
+            (r#"{"runtime":"js","code":"1","limits":{"wall_ms":-1}}"#, "-1"),
+            (r#"{"runtime":"js","code":"1","start":"warm"}"#, "warm"),
+            (r#"{"runtime":"js","code":"1","floor":"L9"}"#, "floor"),
+            (r#"{"runtime":"js","code":"1","network":["a:1"]}"#, "network"),
+            (r#"{"runtime":"js","code":"1","mode":"restricted"}"#, "mode"),
+            (r#"{"runtime":"js","code":"1","labels":{"a":"b"}}"#, "labels"),
+            (r#"{"runtime":"js","code":"1","secrets":{"low":"x"}}"#, "low"),
+            (r#"{"runtime":"js","code":"1","stdin":{"content":"*","encoding":"base64"}}"#, "stdin"),
+        ] {
+            let refusal = understood(json).err().unwrap();
+            assert!(refusal.contains(mentions), "{json}: {refusal}");
+        }
+        assert!(understood(r#"{"runtime":"js","code":"1","mode":"full","network":[]}"#).is_ok());
+    }
+}

@@ -30,6 +30,7 @@ mod judge;
 mod keeper;
 mod limits;
 mod line;
+mod live;
 mod outcome;
 mod plan;
 mod pool;

@@ -3,9 +3,9 @@
 use tokio::sync::oneshot;
 use tokio::task::JoinHandle;
 
+use crate::live::{Way, live};
 use crate::output::Live;
 use crate::plan::{Errand, Plan};
-use crate::watch::{Way, live};
 use crate::{Error, Outcome};
 
 /// A running payload. Dropping it kills the payload and everything it started.

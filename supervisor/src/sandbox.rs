@@ -7,12 +7,12 @@ use tokio::sync::oneshot;
 
 use crate::host::Host;
 use crate::keeper::Ready;
+use crate::live::{self, Way};
 use crate::plan::{self, Errand, Plan, Site};
 use crate::pool::Pool;
 use crate::reach::Reach;
 use crate::runtime::{Interpreter, Launch};
 use crate::warm::{Warm, Warmth};
-use crate::watch::{self, Way};
 use crate::{Error, Floor, Limits, Outcome, Run, Runtime, Runtimes, Source, StartChoice, spawn};
 
 /// A runtime and the limits of what it runs. Cheap to clone.
@@ -94,7 +94,8 @@ impl Sandbox {
             // In this very task: every hop to another thread would cost as much as the hand-over.
             let (_cancel, cancelled) = oneshot::channel();
             let (confined, _nobody) = oneshot::channel();
-            return watch::live(plan, errand, Way::Warm(ready), cancelled, confined).await;
+            let run = live::live(plan, errand, Way::Warm(ready), cancelled, confined);
+            return Box::pin(run).await;
         }
         self.start_cold(source, launch).await?.wait().await
     }

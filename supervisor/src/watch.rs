@@ -1,11 +1,11 @@
-//! One run, from a decided job to an outcome: one event loop, one way out.
+//! A payload while it runs: one event loop, one way out.
 
 use std::collections::HashSet;
 use std::os::fd::AsFd;
 use std::sync::LazyLock;
 use std::time::{Duration, Instant};
 
-use belljar_protocol::{Confinement, Ending, Order, Report, Spent, Tally, Waiting};
+use belljar_protocol::{Confinement, Ending, Order, Report, Spent, Tally};
 use tokio::sync::oneshot;
 use tokio::time::{sleep_until, timeout};
 
@@ -13,11 +13,10 @@ use crate::artifacts;
 use crate::barrier::Seen;
 use crate::cgroup::Counters;
 use crate::judge::{self, Evidence, Intent};
-use crate::keeper::Ready;
 use crate::line::Line;
-use crate::output::{CaptureEvent, Live};
-use crate::plan::{Errand, Plan, Site};
-use crate::raise::{self, Raised};
+use crate::output::CaptureEvent;
+use crate::plan::{Errand, Plan};
+use crate::raise::Raised;
 use crate::receipt::{Kept, Receipt, Standing};
 use crate::{Denied, Error, OnOutputLimit, Outcome, Start, Timings, Usage, denial};
 
@@ -31,14 +30,6 @@ const SLOWEST_TICK: Duration = Duration::from_millis(50);
 const FASTEST_TICK: Duration = Duration::from_millis(5);
 /// One part in so many of the time may be spent looking.
 const LOOKING_PART: u32 = 10;
-
-/// Where a run takes place.
-pub(crate) enum Way {
-    /// In a jar that is built for it.
-    Cold(Box<Site>),
-    /// In one that waits.
-    Warm(Box<Ready>),
-}
 
 /// Why a wait ended.
 enum Event {
@@ -55,141 +46,24 @@ enum Event {
 }
 
 /// What is gathered while a payload runs.
-struct Watch {
-    raised: Raised,
+pub(crate) struct Watch {
+    pub(crate) raised: Raised,
     /// On which a payload that was primed says that it is done.
     line: Option<Line>,
     done: Option<u8>,
     start: Start,
-    kept: Option<Kept>,
+    pub(crate) kept: Option<Kept>,
     denials: Vec<Denied>,
     fatal_denial: bool,
     tally: Tally,
     ended: Option<(Ending, Spent)>,
     counters: Counters,
     look_cost: Duration,
-    started: Instant,
-}
-
-/// A run from its start to its outcome. `confined` hears when the payload begins.
-#[tracing::instrument(name = "run", skip_all, fields(id = %plan.id, runtime = %plan.runtime))]
-pub(crate) async fn live(
-    plan: Plan,
-    errand: Errand,
-    way: Way,
-    cancelled: oneshot::Receiver<()>,
-    confined: oneshot::Sender<(Live, Live)>,
-) -> Result<Outcome, Error> {
-    match way {
-        Way::Cold(site) => cold(plan, errand, *site, cancelled, confined).await,
-        Way::Warm(ready) => warm(plan, errand, *ready, cancelled, confined).await,
-    }
-}
-
-async fn cold(
-    plan: Plan,
-    errand: Errand,
-    site: Site,
-    mut cancelled: oneshot::Receiver<()>,
-    confined: oneshot::Sender<(Live, Live)>,
-) -> Result<Outcome, Error> {
-    let (host, limits) = (plan.host, &plan.limits);
-    let (mut raised, orders) = raise::spawn(host, limits, &plan.id, site, errand).await?;
-    let (confinement, seen) = tokio::select! {
-        confined = raise::confine(host, limits, &mut raised, orders) => match confined {
-            Ok(confined) => confined,
-            Err(error) => {
-                raised.tear_down().await;
-                return Err(error);
-            }
-        },
-        _ = &mut cancelled => {
-            raised.tear_down().await;
-            return Err(Error::Invalid("the run was dropped before it had started".to_owned()));
-        }
-    };
-    let mut watch = Watch::begin(&plan, raised, None, Start::Cold);
-    // Nobody may be interested in live output.
-    drop(confined.send((watch.raised.stdout.live(), watch.raised.stderr.live())));
-    let jar_time = plan.accepted.elapsed();
-    if let Err(error) = watch.raised.channel.send(&Order::Proceed, &[]).await {
-        watch.raised.tear_down().await;
-        return Err(error);
-    }
-    watch.started = Instant::now();
-    tracing::debug!(jar_us = jar_time.as_micros(), "started");
-
-    let intent = watch.until_over(&plan, &mut cancelled).await;
-    let wall = watch.started.elapsed();
-    watch.empty_the_jar(intent.is_some()).await;
-    let outcome = watch.outcome(&plan, intent, wall, jar_time, &confinement, &seen);
-    watch.raised.remove().await;
-    // Nobody waits for this one, and nothing can be done in what it holds.
-    drop(tokio::task::spawn_blocking(move || drop(seen)));
-    outcome
-}
-
-async fn warm(
-    plan: Plan,
-    errand: Errand,
-    ready: Ready,
-    mut cancelled: oneshot::Receiver<()>,
-    confined: oneshot::Sender<(Live, Live)>,
-) -> Result<Outcome, Error> {
-    let Ready { raised, confinement, seen, line, waiting, kept } = ready;
-    let start = match waiting {
-        Waiting::Empty => Start::Jar,
-        Waiting::Primed => Start::Primed,
-        Waiting::Forked => Start::Forked,
-    };
-    let jar_time = plan.accepted.elapsed();
-    let mut watch = Leash(Some((
-        Watch { kept: Some(kept), ..Watch::begin(&plan, raised, Some(line), start) },
-        seen,
-    )));
-    // The answer does not wait for the death of the jar.
-    watch.run(&plan, errand, &mut cancelled, confined, jar_time, &confinement).await
-}
-
-/// A jar whose end is seen to, in the background, when this is dropped.
-struct Leash(Option<(Watch, Seen)>);
-
-impl Drop for Leash {
-    fn drop(&mut self) {
-        if let Some((watch, seen)) = self.0.take() {
-            watch.raised.tear_down_behind(Some(seen));
-        }
-    }
-}
-
-impl Leash {
-    async fn run(
-        &mut self,
-        plan: &Plan,
-        errand: Errand,
-        cancelled: &mut oneshot::Receiver<()>,
-        confined: oneshot::Sender<(Live, Live)>,
-        jar_time: Duration,
-        confinement: &Confinement,
-    ) -> Result<Outcome, Error> {
-        let Some((watch, seen)) = &mut self.0 else {
-            return Err(Error::Protocol("a run was started twice".to_owned()));
-        };
-        drop(confined.send((watch.raised.stdout.live(), watch.raised.stderr.live())));
-        watch.started = Instant::now();
-        watch.hand_over(errand).await?;
-        let intent = watch.until_over(plan, cancelled).await;
-        let wall = watch.started.elapsed();
-        watch.hear_what_waits();
-        if !watch.can_be_answered(plan, intent.as_ref()) {
-            watch.empty_the_jar(intent.is_some()).await;
-        }
-        watch.outcome(plan, intent, wall, jar_time, confinement, seen)
-    }
+    pub(crate) started: Instant,
 }
 
 impl Watch {
-    fn begin(plan: &Plan, mut raised: Raised, line: Option<Line>, start: Start) -> Self {
+    pub(crate) fn begin(plan: &Plan, mut raised: Raised, line: Option<Line>, start: Start) -> Self {
         raised.stdout.begin(plan.limits.stdout_bytes, plan.redactor.fresh());
         raised.stderr.begin(plan.limits.stderr_bytes, plan.redactor.fresh());
         Self {
@@ -209,7 +83,7 @@ impl Watch {
     }
 
     /// Tells what waits in the jar what to do.
-    async fn hand_over(&mut self, errand: Errand) -> Result<(), Error> {
+    pub(crate) async fn hand_over(&mut self, errand: Errand) -> Result<(), Error> {
         let Errand { task, contents, stdin } = errand;
         let deadline_ms = task.deadline_ms;
         let order = Order::Run(Box::new(task));
@@ -228,7 +102,7 @@ impl Watch {
     }
 
     /// What was reported before the payload said that it is done.
-    fn hear_what_waits(&mut self) {
+    pub(crate) fn hear_what_waits(&mut self) {
         if self.done.is_some() {
             while let Ok(Some(report)) = self.raised.channel.take_waiting() {
                 self.hear(report);
@@ -238,7 +112,7 @@ impl Watch {
 
     /// Whether everything is known that the outcome tells while the jar may still be dying: not
     /// how often something was refused, and not what files it leaves.
-    fn can_be_answered(&self, plan: &Plan, intent: Option<&Intent>) -> bool {
+    pub(crate) fn can_be_answered(&self, plan: &Plan, intent: Option<&Intent>) -> bool {
         intent.is_none()
             && self.denials.is_empty()
             && self.raised.failure.is_none()
@@ -247,7 +121,7 @@ impl Watch {
     }
 
     /// Waits until the payload has ended, or there is a reason to end it.
-    async fn until_over(
+    pub(crate) async fn until_over(
         &mut self,
         plan: &Plan,
         cancelled: &mut oneshot::Receiver<()>,
@@ -358,7 +232,7 @@ impl Watch {
 
     /// Kills everything in the jar, and returns when the kernel has: politely first, as a killed
     /// init takes with it what its processes used (getrusage(2)).
-    async fn empty_the_jar(&mut self, by_force: bool) {
+    pub(crate) async fn empty_the_jar(&mut self, by_force: bool) {
         if by_force {
             self.look_for_peaks();
             if self.raised.channel.send(&Order::End, &[]).await.is_ok() {
@@ -387,7 +261,7 @@ impl Watch {
         }
     }
 
-    fn outcome(
+    pub(crate) fn outcome(
         &mut self,
         plan: &Plan,
         mut intent: Option<Intent>,

@@ -2,8 +2,10 @@
 //! process is confined. What a worker says about itself is not evidence.
 
 use std::fs::{self, File};
-use std::io;
+use std::io::{self, Read as _};
 use std::os::fd::OwnedFd;
+use std::path::PathBuf;
+use std::sync::LazyLock;
 
 use belljar_protocol::{Authority, Ceilings, Layer, Refusal};
 use nix::fcntl::{OFlag, open};
@@ -90,11 +92,16 @@ impl Process {
     }
 
     fn read(&self, name: &str, layer: Layer) -> Result<String, Refusal> {
-        fs::read_to_string(self.path(name)).map_err(|error| {
+        read_once(&self.path(name)).map_err(|error| {
             refusal(layer, &format!("read {name} from outside"), error.to_string())
         })
     }
 }
+
+/// Those of the supervisor, which never leaves them.
+static OWN: LazyLock<Option<Vec<PathBuf>>> = LazyLock::new(|| {
+    NAMESPACES.iter().map(|name| fs::read_link(format!("/proc/self/ns/{name}")).ok()).collect()
+});
 
 fn namespaces(process: &Process) -> Result<(), Refusal> {
     for name in NAMESPACES {
@@ -108,7 +115,8 @@ fn namespaces(process: &Process) -> Result<(), Refusal> {
             })
         };
         let theirs = namespace(process.path(&format!("ns/{name}")))?;
-        if theirs == namespace(format!("/proc/self/ns/{name}"))? {
+        // What cannot be told from ours counts as ours.
+        if OWN.as_ref().is_none_or(|own| own.contains(&theirs)) {
             let reason = format!("the payload is in the {name} namespace of the supervisor");
             return Err(refusal(Layer::Namespaces, "see the jar from outside", reason));
         }
@@ -128,7 +136,10 @@ fn cgroup(process: &Process, jar: Option<&Jar>) -> Result<(), Refusal> {
 
 /// The root is a read-only tmpfs, and not even the supervisor's own.
 fn rootfs(process: &Process) -> Result<(), Refusal> {
-    let mounts = process.read("mountinfo", Layer::Rootfs)?;
+    // Longer than what one read gives.
+    let mounts = fs::read_to_string(process.path("mountinfo")).map_err(|error| {
+        refusal(Layer::Rootfs, "read mountinfo from outside", error.to_string())
+    })?;
     // proc(5): the fifth field is the mount point, the sixth its options, the type follows a dash.
     let root = mounts
         .lines()
@@ -191,6 +202,18 @@ fn rlimits(process: &Process, expected: &Expected<'_>) -> Result<(), Refusal> {
         }
     }
     Ok(())
+}
+
+/// A file of /proc that is one record: it is given as a whole, where there is room for it.
+fn read_once(path: &str) -> io::Result<String> {
+    const ROOM_BYTES: usize = 32 * 1024;
+    let mut text = vec![0; ROOM_BYTES];
+    let bytes = File::open(path)?.read(&mut text)?;
+    if bytes == ROOM_BYTES {
+        return fs::read_to_string(path);
+    }
+    text.truncate(bytes);
+    String::from_utf8(text).map_err(io::Error::other)
 }
 
 fn field<'a>(status: &'a str, name: &str) -> &'a str {

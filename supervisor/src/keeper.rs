@@ -69,6 +69,8 @@ pub(crate) struct Ready {
     pub(crate) line: Line,
     pub(crate) waiting: Waiting,
     pub(crate) kept: Kept,
+    /// What it uses while it waits.
+    pub(crate) memory_bytes: u64,
 }
 
 /// A jar in which nothing waits yet, and which only a template can fill.
@@ -208,13 +210,13 @@ impl Keeper {
     ) -> Result<Ready, Error> {
         match self.await_ready(&mut raised, line, waiting).await {
             Ok((confinement, seen, line)) => {
-                raised.start_counting();
+                let memory_bytes = raised.start_counting().memory_bytes;
                 let is_forked = waiting == Waiting::Forked;
                 let generation = self.generation;
                 let shares_network = confinement.landlock_abi >= LANDLOCK_WITH_SCOPES
                     && !needs_own_networks(self.host);
                 let kept = Kept { generation, is_forked, shares_network };
-                Ok(Ready { raised, confinement, seen, line, waiting, kept })
+                Ok(Ready { raised, confinement, seen, line, waiting, kept, memory_bytes })
             }
             Err(error) => {
                 raised.tear_down().await;

@@ -87,7 +87,7 @@ async fn warm(
     mut cancelled: oneshot::Receiver<()>,
     confined: oneshot::Sender<(Live, Live)>,
 ) -> Result<Outcome, Error> {
-    let Ready { raised, confinement, seen, line, waiting, kept } = ready;
+    let Ready { raised, confinement, seen, line, waiting, kept, .. } = ready;
     let start = match waiting {
         Waiting::Empty => Start::Jar,
         Waiting::Primed => Start::Primed,

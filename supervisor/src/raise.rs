@@ -117,7 +117,9 @@ pub(crate) async fn confine(
     let mut fds: Vec<_> = fds.iter().map(AsFd::as_fd).collect();
     fds.extend(lot.map(AsFd::as_fd).or(raised.scratch.as_ref().map(AsFd::as_fd)));
     raised.channel.send(&Order::Job(Box::new(job)), &fds).await?;
-    raised.await_confined(&ceilings, limits).await
+    let confined = raised.await_confined(&ceilings, limits).await?;
+    raised.start_counting();
+    Ok(confined)
 }
 
 impl Raised {
@@ -177,7 +179,6 @@ impl Raised {
             }
             self.tree = Some(tree);
         }
-        self.start_counting();
         Ok((confinement, seen))
     }
 
@@ -223,9 +224,11 @@ impl Raised {
     }
 
     /// Counts from here on: what was used so far is not the payload's.
-    pub(crate) fn start_counting(&mut self) {
+    pub(crate) fn start_counting(&mut self) -> Counters {
         self.before = Duration::ZERO;
-        self.before = self.counters().cpu;
+        let counters = self.counters();
+        self.before = counters.cpu;
+        counters
     }
 
     /// What the payload used so far.
@@ -339,7 +342,9 @@ impl Raised {
     /// Ends the jar, whatever became of it.
     pub(crate) async fn tear_down(mut self) {
         self.hang_up();
-        self.kill_group();
+        if matches!(self.owner, Owner::Warden(..)) {
+            self.kill_group();
+        }
         self.bury(POLITE).await;
         self.remove().await;
     }

@@ -86,9 +86,8 @@ impl Shared {
                 Ok(Yield::Standing(standing)) if is_closed => {
                     standing.raised.tear_down_behind(None);
                 }
-                Ok(Yield::Ready(mut ready)) => {
-                    let bytes = ready.raised.counters().memory_bytes;
-                    inner.each_bytes = bytes.max(EACH_BYTES / 4);
+                Ok(Yield::Ready(ready)) => {
+                    inner.each_bytes = ready.memory_bytes.max(EACH_BYTES / 4);
                     inner.ready.push_back((number, ready));
                 }
                 Ok(Yield::Standing(standing)) => inner.standing.push_back((number, standing)),

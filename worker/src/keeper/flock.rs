@@ -17,6 +17,11 @@ use crate::kept::{Belongings, DOORS, STANDS};
 use crate::stopwatch::{Step, best_effort, doing};
 use crate::warden::{GRACE, timeout};
 
+/// Refusals of one jar that are answered at once.
+const AT_ONCE: u32 = 1000;
+/// And how long each of the others waits.
+const REST: Duration = Duration::from_millis(1);
+
 /// Every jar that has not been reaped yet.
 #[derive(Default)]
 pub(super) struct Flock {
@@ -39,6 +44,10 @@ pub(super) struct Member {
     denials: Denials,
     /// Nobody is left who could be refused anything.
     is_quiet: bool,
+    /// How often it was answered.
+    answers: u32,
+    /// Not answered before: what a jar is refused is paid for by its keeper, and so by its siblings.
+    rests_until: Option<Instant>,
     waiting: Waiting,
     /// What the template forked into it.
     payload: Option<Pid>,
@@ -64,6 +73,8 @@ impl Member {
             wanted: None,
             denials: Denials::default(),
             is_quiet: false,
+            answers: 0,
+            rests_until: None,
             waiting,
             payload: None,
             ended: None,
@@ -80,6 +91,8 @@ impl Member {
     /// Hears what comes through the tether, or answers what was refused.
     fn answer(&mut self, template: Option<&Nursery>) {
         if self.denials.listener.is_some() {
+            self.answers = self.answers.saturating_add(1);
+            self.rests_until = (self.answers > AT_ONCE).then(|| Instant::now() + REST);
             if self.denials.answer(&self.channel) {
                 self.end();
             }
@@ -124,7 +137,9 @@ impl Flock {
 
     /// Where jars are heard of.
     pub(super) fn news(&self) -> impl Iterator<Item = (u64, PollFd<'_>)> {
-        self.members.iter().filter(|(_, member)| !member.is_quiet).map(|(serial, member)| {
+        let may_speak = |member: &Member| !member.is_quiet && member.rests_until.is_none();
+        let speaking = self.members.iter().filter(move |(_, member)| may_speak(member));
+        speaking.map(|(serial, member)| {
             let news = member.denials.listener.as_ref().unwrap_or(&member.tether);
             (*serial, PollFd::new(news.as_fd(), PollFlags::POLLIN))
         })
@@ -168,6 +183,7 @@ impl Flock {
 
     pub(super) fn end_overdue(&mut self, now: Instant) {
         for member in self.members.values_mut() {
+            member.rests_until = member.rests_until.filter(|until| *until > now);
             if member.deadline.is_some_and(|deadline| deadline <= now) {
                 member.deadline = None;
                 member.end();
@@ -175,9 +191,15 @@ impl Flock {
         }
     }
 
-    /// Until the next jar is overdue.
+    /// Until the next jar is overdue, or has rested.
     pub(super) fn time_left(&self) -> PollTimeout {
-        let next = self.members.values().filter_map(|member| member.deadline).min();
+        let times = |member: &Member| {
+            [member.deadline, member.rests_until.filter(|_| !member.is_quiet)]
+                .into_iter()
+                .flatten()
+                .min()
+        };
+        let next = self.members.values().filter_map(times).min();
         next.map_or(PollTimeout::NONE, |next| {
             timeout(next.saturating_duration_since(Instant::now()))
         })

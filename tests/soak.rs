@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use belljar::{Limits, OnOutputLimit, Sandbox, Source, Warm};
 use belljar_tests::{Before, Suite, limits, sandbox, tests};
-use tokio::sync::Semaphore;
+use tokio::task::JoinSet;
 
 const RUNS: usize = 1000;
 const AT_ONCE: usize = 8;
@@ -86,20 +86,21 @@ fn warm_kinds() -> Vec<Kind> {
 }
 
 async fn runs(kinds: &Arc<Vec<Kind>>, count: usize) {
-    let room = Arc::new(Semaphore::new(AT_ONCE));
-    let mut tasks = Vec::with_capacity(count);
+    let mut tasks = JoinSet::new();
     for number in 0..count {
-        let (kinds, permit) = (Arc::clone(kinds), Arc::clone(&room).acquire_owned().await.unwrap());
-        tasks.push(tokio::spawn(async move {
+        if tasks.len() >= AT_ONCE {
+            tasks.join_next().await.unwrap().unwrap();
+        }
+        let kinds = Arc::clone(kinds);
+        tasks.spawn(async move {
             let kind = kinds.iter().cycle().nth(number % kinds.len()).unwrap();
             let outcome = kind.sandbox.run(kind.source.clone()).await.unwrap();
             let status = outcome.verdict.status();
             assert!(kind.statuses.contains(&status), "{status} of {:?}: {outcome:?}", kind.source);
-            drop(permit);
-        }));
+        });
     }
-    for task in tasks {
-        task.await.unwrap();
+    while let Some(task) = tasks.join_next().await {
+        task.unwrap();
     }
 }
 

@@ -119,10 +119,11 @@ impl Test {
             static ROOM: RwLock<()> = RwLock::new(());
             let _together = (!alone).then(|| ROOM.read().unwrap_or_else(PoisonError::into_inner));
             let _alone = alone.then(|| ROOM.write().unwrap_or_else(PoisonError::into_inner));
+            let patience = patience();
             runtime().block_on(async {
-                tokio::time::timeout(PATIENCE, (self.body)())
+                tokio::time::timeout(patience, (self.body)())
                     .await
-                    .unwrap_or_else(|_| Err(Failed::from(format!("hangs for {PATIENCE:?}"))))
+                    .unwrap_or_else(|_| Err(Failed::from(format!("hangs for {patience:?}"))))
             })
         })
     }
@@ -165,4 +166,10 @@ impl std::fmt::Debug for Test {
             .field("needs", &self.needs)
             .finish_non_exhaustive()
     }
+}
+
+/// `BELLJAR_TEST_PATIENCE` names other seconds, for a soak that was asked to be long.
+fn patience() -> Duration {
+    let asked = std::env::var("BELLJAR_TEST_PATIENCE").ok().and_then(|text| text.parse().ok());
+    asked.map_or(PATIENCE, Duration::from_secs)
 }

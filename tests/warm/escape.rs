@@ -57,7 +57,7 @@ async fn holds(
     own: &'static [&'static str],
     pools: Pools,
 ) -> Completion {
-    let sandbox = pools.get_with(kind.runtime, &attack.limits, attack.limits());
+    let sandbox = pools.for_attack(kind.runtime, &attack);
     let path = attacker_inside();
     let code = way.replace("PATH", path.to_str().unwrap()).replace("ID", &attack.id);
     let outcome = kind.run(&sandbox, Source::code(code).collect("**/*")).await;

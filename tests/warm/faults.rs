@@ -15,6 +15,7 @@ pub(crate) fn tests() -> Vec<Test> {
     tests![
         closing_leaves_nothing(Python, Node, Bash, Alone),
         dropping_a_sandbox_leaves_nothing(Python, Bash, Alone),
+        a_sandbox_that_is_dropped_at_any_moment_leaves_nothing(Bash, Alone),
         a_dropped_run_leaves_nothing(Python, Alone),
         a_preload_that_is_not_there_is_refused(Python),
         a_preload_that_raises_is_refused(Python),
@@ -80,12 +81,8 @@ pub(crate) async fn refused(text: &str, why: &str) {
     for _ in 0..3 {
         let outcome = sandbox.run("print(1)").await.unwrap();
         expect(&outcome, "ok");
-        assert_eq!(
-            (stdout(&outcome).as_str(), outcome.start),
-            ("1\n", Start::Jar),
-            "{:?}",
-            sandbox.warmth()
-        );
+        assert_eq!(stdout(&outcome), "1\n");
+        assert!([Start::Jar, Start::Cold].contains(&outcome.start), "{:?}", outcome.start);
         sandbox.warm_up().await.unwrap();
     }
     sandbox.close().await;
@@ -120,7 +117,8 @@ async fn a_preload_that_hangs_delays_nobody() {
     let warmth = sandbox.warm_up().await.unwrap();
     assert!(warmth.refused.is_some_and(|why| why.contains("not ready within")));
     let outcome = sandbox.run("print(1)").await.unwrap();
-    assert_eq!((stdout(&outcome).as_str(), outcome.start), ("1\n", Start::Jar));
+    assert_eq!(stdout(&outcome), "1\n");
+    assert!([Start::Jar, Start::Cold].contains(&outcome.start), "{:?}", outcome.start);
     sandbox.close().await;
 }
 
@@ -154,12 +152,13 @@ async fn outlived(module: &'static str, takes_jars: bool, victim: fn(Process) ->
     }
     tokio::time::sleep(Duration::from_millis(210)).await;
     victim(processes::template(module)).kill();
-    let killed = Instant::now();
+    // That a keeper is gone is heard of a moment later.
+    let heard = Instant::now() + Duration::from_millis(250);
     let mut failed = Vec::new();
     for run in runs {
         match run.await.unwrap() {
             (_, Ok(outcome)) if stdout(&outcome) == "42\n" => {}
-            (started, Ok(outcome)) if takes_jars && started < killed => {
+            (started, Ok(outcome)) if takes_jars && started < heard => {
                 expect(&outcome, "signalled");
             }
             other => failed.push(format!("{other:?}").chars().take(300).collect::<String>()),
@@ -239,6 +238,22 @@ async fn dropping_a_sandbox_leaves_nothing() {
         drop(sandbox);
         before.unchanged().await;
     }
+}
+
+async fn a_sandbox_that_is_dropped_at_any_moment_leaves_nothing() {
+    // Finding an interpreter opens what stays open.
+    drop(warm("bash"));
+    let before = Before::look();
+    for micros in (0..60_000).step_by(1500) {
+        let sandbox = warm("bash");
+        let up = tokio::time::timeout(Duration::from_micros(micros), sandbox.warm_up()).await;
+        if up.is_ok() {
+            // Another is raised for the one that this takes.
+            expect(&sandbox.run("echo 1").await.unwrap(), "ok");
+        }
+        drop(sandbox);
+    }
+    before.unchanged().await;
 }
 
 async fn a_dropped_run_leaves_nothing() {

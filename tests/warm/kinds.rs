@@ -9,6 +9,8 @@ use belljar::{
 };
 use belljar_tests::{Need, built, limits, sandbox, scratch};
 
+use crate::corpus::Attack;
+
 /// A way to start, and a runtime that starts that way.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Kind {
@@ -85,11 +87,20 @@ impl Pools {
         self.get_with(runtime, "", limits())
     }
 
-    /// `name` stands for the limits.
+    /// `name` stands for the limits. Only for those that many tests share: what waits is open.
     pub(crate) fn get_with(&self, runtime: &str, name: &str, limits: Limits) -> Sandbox {
         let mut pools = self.0.lock().unwrap();
         let make = || with_attacker(runtime).limits(limits).warm(few()).build().unwrap();
         pools.entry(format!("{runtime} {name}")).or_insert_with(make).clone()
+    }
+
+    /// A sandbox for one attack, which no other shares if it has limits of its own.
+    pub(crate) fn for_attack(&self, runtime: &str, attack: &Attack) -> Sandbox {
+        if attack.limits.is_empty() {
+            return self.get(runtime);
+        }
+        let warm = Warm::default().min(1).max(1);
+        with_attacker(runtime).limits(attack.limits()).warm(warm).build().unwrap()
     }
 }
 

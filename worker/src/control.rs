@@ -204,12 +204,12 @@ pub(crate) fn send_with(socket: &OwnedFd, bytes: &[u8], fds: &[BorrowedFd<'_>]) 
     Ok(())
 }
 
-/// One datagram of at most the buffer's size, with at most sixteen descriptors.
+/// One datagram of at most the buffer's size, with at most twenty-four descriptors.
 pub(crate) fn receive_with(
     socket: &OwnedFd,
     buffer: &mut [u8],
 ) -> io::Result<(usize, Vec<OwnedFd>)> {
-    let mut rights = cmsg_space!([i32; 16]);
+    let mut rights = cmsg_space!([i32; 24]);
     let mut slices = [IoSliceMut::new(buffer)];
     let flags = MsgFlags::MSG_CMSG_CLOEXEC;
     let message = loop {

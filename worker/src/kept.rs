@@ -21,12 +21,14 @@ pub(crate) const STANDS: &[u8] = b"stands";
 
 /// The namespaces of a jar that whoever enters it enters, that of pids first: it is entered by
 /// children alone.
-pub(crate) const DOORS: [(&str, CloneFlags); 5] = [
+pub(crate) const DOORS: [(&str, CloneFlags); 6] = [
     ("pid", CloneFlags::CLONE_NEWPID),
     ("mnt", CloneFlags::CLONE_NEWNS),
     ("ipc", CloneFlags::CLONE_NEWIPC),
     ("uts", CloneFlags::CLONE_NEWUTS),
     ("cgroup", CloneFlags::CLONE_NEWCGROUP),
+    // The keeper's, or one of its own.
+    ("net", CloneFlags::CLONE_NEWNET),
 ];
 
 /// What a template's answer to each request begins with: the name of the jar and the number of the

@@ -1,0 +1,32 @@
+//! A run that takes place in a service is the run that takes place here, and whoever speaks to the
+//! service costs nobody else anything.
+
+#![expect(
+    clippy::unwrap_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    reason = "a test fails by panicking, and says so"
+)]
+
+mod drain;
+mod gone;
+mod hostile;
+mod kinds;
+mod parity;
+mod served;
+mod socket;
+
+use std::process::ExitCode;
+
+use belljar_tests::Suite;
+
+fn main() -> ExitCode {
+    Suite::new("service")
+        .with(kinds::tests())
+        .with(parity::tests())
+        .with(socket::tests())
+        .with(gone::tests())
+        .with(drain::tests())
+        .with(hostile::tests())
+        .run()
+}

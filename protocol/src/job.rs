@@ -141,6 +141,8 @@ pub struct Keep {
     pub prime: Prime,
     /// Whether each is to have an empty network of its own, where one for all would do.
     pub own_networks: bool,
+    /// Bytes of private memory that a template may have.
+    pub template_bytes: u64,
 }
 
 /// What can wait in a jar for its task.

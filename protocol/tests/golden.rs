@@ -42,17 +42,17 @@ const ORDERS: [Golden<Order>; 17] = [
     (
         "keep-nothing",
         || keep(Prime::Nothing, true),
-        "424a020004000000000103040100050607080901000001",
+        "424a0200040000000001030401000506070809010000010b",
     ),
     (
         "keep-program",
         || keep(Prime::Program(launch()), false),
-        "424a0200040000000001030401000506070809010001022f610201620163010144016500",
+        "424a0200040000000001030401000506070809010001022f6102016201630101440165000b",
     ),
     (
         "keep-template",
         || keep(Prime::Template(launch()), false),
-        "424a0200040000000001030401000506070809010002022f610201620163010144016500",
+        "424a0200040000000001030401000506070809010002022f6102016201630101440165000b",
     ),
     ("raise-empty", || raise(1, Waiting::Empty), "424a02000501fc000001000700"),
     ("raise-primed", || raise(251, Waiting::Primed), "424a020005fbfb00fc000001000701"),
@@ -225,7 +225,7 @@ fn small_jar(authority: Authority, delivery: Delivery) -> Jar {
 
 fn keep(prime: Prime, own_networks: bool) -> Order {
     let jar = small_jar(Authority::Host, Delivery::Descriptor);
-    Order::Keep(Box::new(Keep { jar, prime, own_networks }))
+    Order::Keep(Box::new(Keep { jar, prime, own_networks, template_bytes: 11 }))
 }
 
 fn launch() -> Launch {

@@ -160,6 +160,7 @@ impl Generator {
                 jar: self.jar(),
                 prime: self.prime(),
                 own_networks: self.pick(&[false, true]),
+                template_bytes: self.number(),
             })),
             7 => Order::Fork(Fork {
                 serial: self.number(),

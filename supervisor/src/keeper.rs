@@ -97,6 +97,8 @@ pub(crate) struct Keeping<'a> {
     /// The bytes of the jar's files, if they are many.
     pub(crate) contents: Option<std::fs::File>,
     pub(crate) prime: Prime,
+    /// How much private memory its template may have.
+    pub(crate) template_bytes: u64,
     /// How many there were before.
     pub(crate) generation: u64,
 }
@@ -104,7 +106,8 @@ pub(crate) struct Keeping<'a> {
 impl Keeper {
     /// Starts one, and returns when it can raise jars; its template may still be starting.
     pub(crate) async fn start(keeping: Keeping<'_>) -> Result<Arc<Self>, Error> {
-        let Keeping { host, worker, limits, jar, contents, prime, generation } = keeping;
+        let Keeping { host, worker, limits, jar, contents, prime, template_bytes, generation } =
+            keeping;
         let spawned = spawn::worker(worker)
             .map_err(|error| Error::Worker("a keeper could not be started".to_owned(), error))?;
         let Worker { child, mut channel, .. } = spawned;
@@ -114,7 +117,7 @@ impl Keeper {
             Prime::Nothing | Prime::Program(_) => State::Keeping,
         };
         let own_networks = needs_own_networks(host);
-        let keep = Keep { jar: jar.clone(), prime, own_networks };
+        let keep = Keep { jar: jar.clone(), prime, own_networks, template_bytes };
         let fds: Vec<_> = contents.iter().map(AsFd::as_fd).chain(lot.map(AsFd::as_fd)).collect();
         channel.send(&Order::Keep(Box::new(keep)), &fds).await?;
         let heard = timeout(PATIENCE, channel.receive()).await;

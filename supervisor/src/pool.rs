@@ -144,12 +144,13 @@ impl Pool {
 
     pub(crate) fn warmth(&self) -> Warmth {
         let inner = self.shared.lock();
+        let refused = inner.refused.clone().or_else(|| self.shared.want(&inner));
         Warmth {
             ready: inner.ready.len(),
             raising: inner.raising,
             target: self.shared.target(&inner),
             generation: inner.generations,
-            refused: inner.refused.clone(),
+            refused,
         }
     }
 
@@ -197,6 +198,17 @@ impl Shared {
         let affordable = self.warm.memory_bytes / inner.each_bytes.max(1);
         let affordable = usize::try_from(affordable).unwrap_or(usize::MAX);
         inner.demand.seen().clamp(self.warm.min, self.warm.max).min(affordable)
+    }
+
+    /// Why fewer wait than are to wait at least.
+    fn want(&self, inner: &Inner) -> Option<String> {
+        let each = inner.each_bytes;
+        let needed = each.saturating_mul(self.warm.min as u64);
+        (needed > self.warm.memory_bytes).then(|| {
+            let mib = |bytes: u64| bytes >> 20;
+            let all = mib(self.warm.memory_bytes);
+            format!("each jar that waits takes {} MiB, and all may take {all}", mib(each))
+        })
     }
 
     /// The oldest that suits and still lives.

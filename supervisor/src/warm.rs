@@ -20,6 +20,7 @@ pub struct Warm {
 #[must_use]
 pub struct Template {
     pub(crate) preload: Option<Vec<String>>,
+    pub(crate) memory_bytes: u64,
     pub(crate) runs: u64,
     pub(crate) age: Duration,
 }
@@ -56,7 +57,8 @@ impl Default for Warm {
 impl Default for Template {
     /// What the runtime imports by itself; a new one every thousand runs, or ten minutes.
     fn default() -> Self {
-        Self { preload: None, runs: 1000, age: Duration::from_mins(10) }
+        let memory_bytes = 512 << 20;
+        Self { preload: None, memory_bytes, runs: 1000, age: Duration::from_mins(10) }
     }
 }
 
@@ -98,6 +100,12 @@ impl Template {
     /// The modules that it imports, instead of those that the runtime names.
     pub fn preload<M: Into<String>>(mut self, modules: impl IntoIterator<Item = M>) -> Self {
         self.preload = Some(modules.into_iter().map(Into::into).collect());
+        self
+    }
+
+    /// How much private memory it may have: 512 MiB otherwise.
+    pub fn memory_bytes(mut self, bytes: u64) -> Self {
+        self.memory_bytes = bytes;
         self
     }
 

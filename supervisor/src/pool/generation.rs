@@ -118,7 +118,9 @@ impl Shared {
         };
         let (host, worker, limits) = (settings.host, &settings.worker, &settings.limits);
         let generation = self.lock().generations + 1;
-        let keeping = Keeping { host, worker, limits, jar, contents, prime, generation };
+        let template_bytes = self.warm.template.memory_bytes;
+        let keeping =
+            Keeping { host, worker, limits, jar, contents, prime, template_bytes, generation };
         let keeper = Keeper::start(keeping).await?;
         match keeper.settled().await {
             State::WithoutTemplate(why) => Err(Error::Worker(

@@ -12,7 +12,7 @@ use nix::unistd::{Pid, setsid};
 
 use crate::control::{self, receive_with, send_with};
 use crate::kept::{Belongings, FORKED, PROC_FD, SOCKET_FD};
-use crate::layers::{descriptors, rootfs};
+use crate::layers::{descriptors, rlimits, rootfs};
 use crate::stopwatch::{Failure, Step, best_effort, doing};
 use crate::sys::{self, Fork};
 use crate::{FAILED, payload};
@@ -53,6 +53,7 @@ impl Nursery {
             jar: keep.jar.clone(),
             prime: belljar_protocol::Prime::Nothing,
             own_networks: keep.own_networks,
+            template_bytes: keep.template_bytes,
         }));
         let order = wire::encode_order(&order)
             .map_err(|error| failed(Failure::because("describe a jar", error.to_string())))?;
@@ -145,6 +146,7 @@ fn execute(
     let own = Identity { uid: 0, gid: 0 };
     let kept = proc.try_clone().map_err(doing("keep /proc")).map_err(failed)?;
     drop(rootfs::build_own(&keep.jar, own, kept).map_err(failed)?);
+    rlimits::bound(keep.template_bytes).map_err(failed)?;
     let aside = |fd: &OwnedFd| {
         fcntl(fd, FcntlArg::F_DUPFD_CLOEXEC(OUT_OF_THE_WAY))
             .map(sys::adopt)

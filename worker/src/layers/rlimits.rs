@@ -48,6 +48,12 @@ pub(crate) fn lower(jar: &Jar) -> Step<[Option<Note>; 2]> {
     ])
 }
 
+/// Bounds the memory of a process that is trusted, and whose children will have limits of their own.
+pub(crate) fn bound(data_bytes: u64) -> Step {
+    let (_, most) = Resource::DATA.get().map_err(doing("read RLIMIT_DATA"))?;
+    Resource::DATA.set(data_bytes.min(most), most).map_err(doing("bound the memory of a template"))
+}
+
 /// Reads back those limits that a payload would raise first.
 pub(crate) fn stand(jar: &Jar) -> Step {
     let processes = match jar.authority {

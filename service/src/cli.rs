@@ -8,10 +8,12 @@ mod input;
 mod interrupt;
 mod limits;
 mod options;
+mod place;
 mod run;
 mod runtimes;
 mod say;
 mod screen;
+mod serve;
 mod words;
 
 use std::env;
@@ -25,6 +27,7 @@ use clap::error::ErrorKind;
 use nix::sys::prctl;
 use tokio::signal::unix::{SignalKind, signal};
 
+use crate::json::{self, Problem};
 use options::{Command, Options};
 
 /// belljar refused or failed.
@@ -42,19 +45,20 @@ pub fn main() -> ExitCode {
     let done = keep_memory_private().and_then(|()| listen_to_logs()).and_then(|()| {
         match options.command {
             Command::Run(options) => run::main(*options),
+            Command::Serve(options) => serve::main(*options),
             Command::Doctor { json, attack: false } => doctor::main(json),
             Command::Doctor { json, attack: true } => attack::main(json),
             Command::Runtimes { json, directory } => runtimes::main(json, directory),
         }
     });
-    done.unwrap_or_else(|error| refuse(&error, as_json))
+    done.unwrap_or_else(|error| refuse(&error.into(), as_json))
 }
 
 /// Says why nothing was started, or why what was started came to nothing.
-fn refuse(error: &Error, as_json: bool) -> ExitCode {
-    let said = as_json && say::print(&format!("{}\n", crate::json::problem(error))).is_ok();
+fn refuse(problem: &Problem, as_json: bool) -> ExitCode {
+    let said = as_json && say::print(&format!("{}\n", json::line(problem))).is_ok();
     if !said {
-        say::complain(&error.to_string());
+        say::complain(&problem.message);
     }
     ExitCode::from(REFUSED)
 }
@@ -65,19 +69,19 @@ fn explain_usage(error: &clap::Error, as_json: bool) -> ExitCode {
     if matches!(error.kind(), ErrorKind::DisplayHelp | ErrorKind::DisplayVersion) {
         return match say::print(&text) {
             Ok(()) => ExitCode::SUCCESS,
-            Err(error) => refuse(&error, false),
+            Err(error) => refuse(&error.into(), false),
         };
     }
     if error.kind() == ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand {
-        let what = "say what to do: run, doctor or runtimes; belljar --help tells more";
-        return refuse(&Error::Invalid(what.to_owned()), as_json);
+        let what = "say what to do: run, serve, doctor or runtimes; belljar --help tells more";
+        return refuse(&Problem::invalid(what), as_json);
     }
     let told = text.lines().take_while(|line| !line.starts_with("Usage:"));
     let told = told.filter(|line| !line.starts_with("For more information"));
     let parts: Vec<_> = told.map(str::trim).filter(|line| !line.is_empty()).collect();
     let line = parts.join("; ");
     let line = line.strip_prefix("error: ").unwrap_or(&line);
-    refuse(&Error::Invalid(format!("{line} (--help tells more)")), as_json)
+    refuse(&Problem::invalid(format!("{line} (--help tells more)")), as_json)
 }
 
 /// `BELLJAR_LOG` is a filter such as `debug` or `belljar=info`; without it nothing is logged.
@@ -116,9 +120,15 @@ fn event_loop() -> Result<tokio::runtime::Runtime, Error> {
         tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(failed)?;
     {
         let _inside = events.enter();
-        // Who was started with SIGCHLD ignored cannot wait for a child; a handler, even one that
-        // nobody listens to, is the only safe call that ends the ignoring.
-        drop(signal(SignalKind::child()).map_err(failed)?);
+        hear_children()?;
     }
     Ok(events)
+}
+
+/// Who was started with SIGCHLD ignored cannot wait for a child; a handler, even one that nobody
+/// listens to, is the only safe call that ends the ignoring. Needs the event loop.
+fn hear_children() -> Result<(), Error> {
+    let failed = |error| Error::Internal("cannot wait for events".to_owned(), error);
+    drop(signal(SignalKind::child()).map_err(failed)?);
+    Ok(())
 }

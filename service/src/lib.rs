@@ -1,6 +1,11 @@
-//! What is built on the library: the command line, and the JSON that all its doors share.
+//! What is built on the library: the command line, the service, and the JSON that all its doors
+//! share.
 
 #![forbid(unsafe_code)]
 
 pub mod cli;
-pub mod json;
+
+mod client;
+mod http;
+mod json;
+mod sandboxes;

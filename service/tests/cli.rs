@@ -20,7 +20,8 @@ fn belljar(args: &[&str]) -> Command {
         .args(args)
         .stdin(Stdio::null())
         .env_remove("BELLJAR_LOG")
-        .env_remove("BELLJAR_RUNTIMES");
+        .env_remove("BELLJAR_RUNTIMES")
+        .env_remove("BELLJAR_SOCKET");
     command
 }
 
@@ -51,7 +52,7 @@ fn bad_options_are_refused_in_one_line() {
         (&["run", "--no-such", "-c", "1"][..], "--no-such"),
         (&["run"], "-c CODE"),
         (&["fly"], "fly"),
-        (&[], "run, doctor or runtimes"),
+        (&[], "run, serve, doctor or runtimes"),
         (&["run", "-r", "cobol", "-c", "1"], "cobol"),
         (&["run", "-r", "js", "-c", "1", "--memory", "lots"], "--memory"),
         (&["run", "-r", "js", "-c", "1", "--memory", "900T"], "memory_bytes"),

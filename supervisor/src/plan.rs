@@ -279,8 +279,11 @@ fn never_on_disk(launch: &Launch, secrets: &SecretMap) -> Result<(), Error> {
 }
 
 fn ceilings(limits: &Limits, counted: bool) -> Ceilings {
-    // The kernel counts whole seconds; rounding up never ends a payload early.
-    let cpu_seconds = limits.cpu.as_secs() + u64::from(limits.cpu.subsec_nanos() > 0);
+    // The kernel counts whole seconds, an interpreter that waits from its start, and in a machine
+    // that is not its own also the time that was stolen: this net hangs a second below the
+    // supervisor's own count.
+    let rounded_up = limits.cpu.as_secs() + u64::from(limits.cpu.subsec_nanos() > 0);
+    let cpu_seconds = rounded_up.saturating_add(1);
     Ceilings {
         cpu_seconds,
         descriptors: limits.descriptors.into(),

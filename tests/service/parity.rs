@@ -13,6 +13,7 @@ use crate::served::{Served, belljar};
 pub(crate) fn tests() -> Vec<Test> {
     tests![
         a_run_through_the_socket_is_a_run(Bash),
+        a_run_out_of_memory_is_told_alike(Bash, Cgroup),
         files_come_out_as_they_went_in(Bash),
         json_has_the_same_members(),
         explanations_have_the_same_sections(),
@@ -33,7 +34,6 @@ fn cases() -> Vec<(&'static str, Vec<&'static str>)> {
         ("exception", js(&["-c", "throw new Error('no')"])),
         ("wall", js(&["--wall", "300ms", "-c", "for (;;) {}"])),
         ("cpu", js(&["--cpu", "200ms", "-c", "for (;;) {}"])),
-        ("memory", bash(&["--memory", "32M", "-c", "x=$(head -c 100M /dev/zero | tr '\\0' x)"])),
         ("truncated", bash(&["--stdout-limit", "1K", "-c", "head -c 5000 /dev/zero"])),
         (
             "too much output",
@@ -76,6 +76,16 @@ async fn a_run_through_the_socket_is_a_run() {
             let there = served.command(&args).current_dir(directory.path()).output().unwrap();
             assert_eq!(seen(there), here, "{name} {options:?}");
         }
+    }
+}
+
+/// Without a cgroup, whether an allocation fails or a look at the memory comes first is chance.
+async fn a_run_out_of_memory_is_told_alike() {
+    let args = ["-r", "bash", "--memory", "32M", "-c", "x=$(head -c 100M /dev/zero | tr '\\0' x)"];
+    let here = seen(belljar(&[&["run"], &args[..]].concat()).output().unwrap());
+    assert_eq!(here.0, Some(137), "{here:?}");
+    for options in [&[][..], &["--warm", "bash"]] {
+        assert_eq!(seen(Served::start(options).run(&args)), here, "{options:?}");
     }
 }
 

@@ -5,11 +5,13 @@ use std::io::{self, Write};
 use std::os::fd::{AsFd, OwnedFd};
 use std::path::{Component, Path};
 
-use belljar::{Artifact, Error};
+use belljar::Error;
 use nix::errno::Errno;
 use nix::fcntl::{AtFlags, OFlag, open, openat};
 use nix::sys::stat::{Mode, SFlag, fstatat, mkdirat};
 use nix::unistd::{UnlinkatFlags, unlinkat};
+
+use crate::json::Artifact;
 
 /// # Errors
 /// [`Error::Invalid`] when nothing could ever be written to `directory`.
@@ -37,8 +39,7 @@ pub(super) fn write(directory: &Path, artifacts: &[Artifact]) -> Vec<String> {
         Err(error) => return vec![format!("{}: {error}", directory.display())],
     };
     let written = artifacts.iter().map(|artifact| {
-        let path = artifact.path.display();
-        place(&root, artifact).map_err(|error| format!("{path}: {error}"))
+        place(&root, artifact).map_err(|error| format!("{}: {error}", artifact.path))
     });
     written.filter_map(Result::err).collect()
 }
@@ -56,7 +57,7 @@ fn open_root(directory: &Path) -> io::Result<OwnedFd> {
 /// earlier run, and no run chooses where another one's files go.
 fn place(root: &OwnedFd, artifact: &Artifact) -> io::Result<()> {
     let mut names = Vec::new();
-    for component in artifact.path.components() {
+    for component in Path::new(&artifact.path).components() {
         match component {
             Component::Normal(name) => names.push(name),
             _ => return Err(io::Error::other("not a plain relative path")),
@@ -85,5 +86,5 @@ fn place(root: &OwnedFd, artifact: &Artifact) -> io::Result<()> {
     let flags =
         OFlag::O_WRONLY | OFlag::O_CREAT | OFlag::O_EXCL | OFlag::O_NOFOLLOW | OFlag::O_CLOEXEC;
     let file = openat(directory.as_fd(), *name, flags, Mode::from_bits_truncate(0o666))?;
-    File::from(file).write_all(&artifact.bytes)
+    File::from(file).write_all(artifact.content.as_ref().map_or(&[], |content| &content.0))
 }

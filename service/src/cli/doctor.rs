@@ -49,13 +49,13 @@ pub(super) fn main(as_json: bool) -> Result<ExitCode, Error> {
 
 async fn inspect(as_json: bool) -> Result<ExitCode, Error> {
     let mut signals = Signals::new()?;
-    let (inspection, signal) = signals.settle(belljar::inspect()).await;
+    let (inspection, signal) = signals.settle(Box::pin(belljar::inspect())).await;
     if let Some(signal) = signal {
         return Ok(ExitCode::from(SIGNALLED + signal));
     }
     let say = move || match inspection.and_then(|inspection| report(&inspection, as_json)) {
         Ok(status) => status,
-        Err(error) => refuse(&error, as_json),
+        Err(error) => refuse(&error.into(), as_json),
     };
     signals.last_words(say).await
 }

@@ -6,6 +6,7 @@ use belljar::{Limits, OnOutputLimit};
 use clap::Parser;
 
 use super::words;
+use crate::json::{LimitsRow, millis};
 
 /// What a run may use. Also read from the attack corpus, whose rows name their limits.
 #[derive(Debug, Default, Parser)]
@@ -53,6 +54,25 @@ pub(super) struct LimitOptions {
 }
 
 impl LimitOptions {
+    /// What was asked for, and nothing else.
+    pub(super) fn named(&self) -> LimitsRow {
+        LimitsRow {
+            memory_bytes: self.memory,
+            cpu_ms: self.cpu.map(millis),
+            wall_ms: self.wall.map(millis),
+            descriptors: self.fds,
+            stdout_bytes: self.stdout_limit,
+            stderr_bytes: self.stderr_limit,
+            on_output_limit: self.on_output_limit.map(Into::into),
+            processes: self.processes,
+            disk_bytes: self.disk,
+            inodes: self.inodes,
+            file_bytes: self.file_size,
+            artifacts: self.artifacts,
+            artifact_bytes: self.artifact_bytes,
+        }
+    }
+
     /// The defaults with what was asked for.
     pub(super) fn limits(&self) -> Limits {
         let strict = Limits::strict();

@@ -1,6 +1,7 @@
 //! Every option, as clap reads it.
 
 use std::path::PathBuf;
+use std::time::Duration;
 
 use belljar::Floor;
 use clap::{Args, Parser, Subcommand};
@@ -21,6 +22,9 @@ pub(super) enum Command {
     /// Run code in a jar of its own
     #[command(after_help = EXIT_STATUS)]
     Run(Box<RunOptions>),
+    /// Serve runs over a Unix socket (HTTP and JSON), some of them from jars that wait
+    #[command(after_help = LIMITS_OF_WARMTH)]
+    Serve(Box<ServeOptions>),
     /// Show what this host can enforce, layer by layer, and what to do about the rest
     Doctor {
         /// Print JSON
@@ -48,6 +52,41 @@ Exit status: the payload's own; 128+n for signal n; 124 when its time is up, wal
 137 when its memory is; 153 when it was killed for too much output; 159 when it was killed for a
 forbidden system call; 129, 130 or 143 when belljar was interrupted; 125 when it refused or failed.
 With --json it is 0 for every outcome.";
+
+const LIMITS_OF_WARMTH: &str = "\
+What waits was raised with the usual limits. Runs with other limits get jars of their own from the
+second time on that those limits are asked for; the eight kinds that were used last are kept.
+
+SIGTERM and SIGINT end it: no run begins any more, those that go on have --grace, and a second
+signal kills them. Exit status: 0, and 125 when it refused or failed.";
+
+#[derive(Debug, Args)]
+pub(super) struct ServeOptions {
+    /// Where to listen [default: `$XDG_RUNTIME_DIR/belljar.sock`, or /run/belljar.sock for root]
+    #[arg(long, value_name = "PATH")]
+    pub(super) socket: Option<PathBuf>,
+    /// Keep jars ready for these runtimes
+    #[arg(long, value_name = "NAME", value_delimiter = ',')]
+    pub(super) warm: Vec<String>,
+    /// What their templates import, instead of what each runtime names (Python)
+    #[arg(long, value_name = "MODULE", value_delimiter = ',')]
+    pub(super) preload: Vec<String>,
+    /// Jars that wait at least, for each runtime [default: 2]
+    #[arg(long, value_name = "N")]
+    pub(super) warm_min: Option<usize>,
+    /// And at most [default: 8]
+    #[arg(long, value_name = "N")]
+    pub(super) warm_max: Option<usize>,
+    /// Memory of what waits, for each runtime [default: 512M]
+    #[arg(long, value_name = "SIZE", value_parser = words::size)]
+    pub(super) warm_memory: Option<u64>,
+    /// How long runs that go on may take when the service is to end
+    #[arg(long, value_name = "TIME", default_value = "5s", value_parser = words::time)]
+    pub(super) grace: Duration,
+    /// Add the runtimes of a directory of *.toml files (or set `BELLJAR_RUNTIMES`)
+    #[arg(long, value_name = "DIR")]
+    pub(super) runtimes: Option<PathBuf>,
+}
 
 #[derive(Debug, Args)]
 pub(super) struct RunOptions {
@@ -82,7 +121,13 @@ pub(super) struct RunOptions {
     /// The least protection to accept: strict, or L5 to L1
     #[arg(long, value_name = "LEVEL", default_value = "strict", value_parser = words::floor)]
     pub(super) floor: Floor,
-    /// Raise the jar from nothing, even where one is waiting
+    /// Run in the service that listens there, which is faster where it keeps jars ready. Not
+    /// with --program, --runtimes, --read-only or an executable: these need this side. Without
+    /// this, a service that answers on `BELLJAR_SOCKET` is used for what it can do; all else is
+    /// run here
+    #[arg(long, value_name = "PATH", conflicts_with = "cold")]
+    pub(super) socket: Option<PathBuf>,
+    /// Run here, in a jar that is raised from nothing, whatever `BELLJAR_SOCKET` says
     #[arg(long)]
     pub(super) cold: bool,
 

@@ -4,16 +4,18 @@ use std::future::pending;
 use std::io;
 use std::process::ExitCode;
 
-use belljar::{Error, Outcome, Run, Sandbox, SandboxBuilder, Source, TimeLimit, Verdict};
+use belljar::{Error, Runtimes, Sandbox, SandboxBuilder, Source};
 use tokio::sync::oneshot::error::RecvError;
 
 use super::interrupt::Signals;
 use super::options::RunOptions;
+use super::place::{self, Live};
 use super::screen::Screen;
 use super::{
     REFUSED, SIGNALLED, collected, event_loop, explain, input, known_runtimes, refuse, say,
 };
-use crate::json;
+use crate::client::Service;
+use crate::json::{self, Outcome, Problem, Request};
 
 /// As timeout(1) has it.
 const TIME_IS_UP: u8 = 124;
@@ -32,6 +34,14 @@ enum Interruption {
     Signal(u8),
     ReaderGone,
     CannotWrite(io::Error),
+}
+
+/// How a start ended.
+enum Started {
+    /// It runs, and a signal came meanwhile.
+    Live(Live, Option<u8>),
+    /// A signal came first.
+    Not(u8),
 }
 
 /// How far it came.
@@ -54,37 +64,26 @@ pub(super) fn main(mut options: RunOptions) -> Result<ExitCode, Error> {
         return Err(Error::Invalid(what.to_owned()));
     }
     // Until all is read, which may take its time, a signal ends belljar by itself.
-    let (builder, source) = prepare(&mut options)?;
+    let runtimes = known_runtimes(options.runtimes.clone())?;
+    let (runtime, source) = input::read(&mut options, &runtimes)?;
     let events = event_loop()?;
-    let status = events.block_on(attend(options, builder, source));
+    let status = events.block_on(attend(options, Wanted { runtimes, runtime, source }));
     // A writer whose reader does not read may be left behind.
     events.shutdown_background();
     status
 }
 
-fn prepare(options: &mut RunOptions) -> Result<(SandboxBuilder, Source), Error> {
-    let runtimes = known_runtimes(options.runtimes.take())?;
-    let (runtime, source) = input::read(options, &runtimes)?;
-    let mut builder = Sandbox::builder(runtimes.get(&runtime)?.clone())
-        .limits(options.limits.limits())
-        .floor(options.floor);
-    if let Some(program) = &options.program {
-        builder = builder.program(program);
-    }
-    for directory in &options.read_only {
-        builder = builder.read_only(input::absolute(directory)?);
-    }
-    Ok((builder, source))
+/// What is to be run.
+struct Wanted {
+    runtimes: Runtimes,
+    runtime: String,
+    source: Source,
 }
 
 /// Runs, and says what came of it.
-async fn attend(
-    options: RunOptions,
-    builder: SandboxBuilder,
-    source: Source,
-) -> Result<ExitCode, Error> {
+async fn attend(options: RunOptions, wanted: Wanted) -> Result<ExitCode, Error> {
     let mut signals = Signals::new()?;
-    let ended = run(&mut signals, builder, source, options.json).await;
+    let ended = Box::pin(run(&mut signals, &options, wanted)).await;
     let say = move || match ended {
         Ok(End::Outcome(outcome, interruption)) => {
             finish(&options, *outcome, interruption.as_ref())
@@ -93,35 +92,27 @@ async fn attend(
             say::complain("was cancelled before it had started");
             ExitCode::from(SIGNALLED + signal)
         }
-        Err(error) => refuse(&error, options.json),
+        Err(problem) => refuse(&problem, options.json),
     };
     signals.last_words(say).await
 }
 
 /// Runs to the end, or to the interruption; output is shown as it comes unless it goes into JSON.
-async fn run(
-    signals: &mut Signals,
-    builder: SandboxBuilder,
-    source: Source,
-    quiet: bool,
-) -> Result<End, Error> {
-    let (built, signal) = signals.settle_blocking(|| builder.build()).await?;
-    if let Some(signal) = signal {
-        return Ok(End::NotStarted(signal));
-    }
-    let sandbox = built?;
-    let mut screen = if quiet { None } else { Some(Screen::open()?) };
-    let (started, signal) = signals.settle(sandbox.start(source)).await;
-    let mut run = match (started, signal) {
-        // One that was typed at a terminal is the worker's as well, and may be why.
-        (Err(_), Some(signal)) => return Ok(End::NotStarted(signal)),
-        (started, _) => started?,
+async fn run(signals: &mut Signals, options: &RunOptions, wanted: Wanted) -> Result<End, Problem> {
+    let mut screen = if options.json { None } else { Some(Screen::open()?) };
+    let started = match place::service(options, &wanted.source).await? {
+        Some(service) => start_there(signals, options, wanted, service).await?,
+        None => Box::pin(start_here(signals, options, wanted)).await?,
+    };
+    let (mut live, signal) = match started {
+        Started::Live(live, signal) => (live, signal),
+        Started::Not(signal) => return Ok(End::NotStarted(signal)),
     };
     let mut interruption = signal.map(Interruption::Signal);
     if interruption.is_none() {
-        interruption = watch(&mut run, signals, screen.as_mut()).await;
+        interruption = watch(&mut live, signals, screen.as_mut()).await;
     }
-    let outcome = if interruption.is_some() { run.kill().await? } else { run.wait().await? };
+    let outcome = if interruption.is_some() { live.kill().await? } else { live.wait().await? };
     if let Some(screen) = screen
         && !matches!(interruption, Some(Interruption::ReaderGone | Interruption::CannotWrite(_)))
     {
@@ -133,11 +124,60 @@ async fn run(
         };
         interruption = interruption.or(late);
     }
-    Ok(End::Outcome(Box::new(outcome), interruption))
+    Ok(End::Outcome(outcome, interruption))
+}
+
+async fn start_here(
+    signals: &mut Signals,
+    options: &RunOptions,
+    wanted: Wanted,
+) -> Result<Started, Problem> {
+    let builder = builder(options, &wanted)?;
+    let (built, signal) = signals.settle_blocking(|| builder.build()).await?;
+    if let Some(signal) = signal {
+        return Ok(Started::Not(signal));
+    }
+    let sandbox = built?;
+    match signals.settle(Box::pin(sandbox.start(wanted.source))).await {
+        // One that was typed at a terminal is the worker's as well, and may be why.
+        (Err(_), Some(signal)) => Ok(Started::Not(signal)),
+        (started, signal) => Ok(Started::Live(Live::Here(started?), signal)),
+    }
+}
+
+async fn start_there(
+    signals: &mut Signals,
+    options: &RunOptions,
+    wanted: Wanted,
+    service: Service,
+) -> Result<Started, Problem> {
+    let (limits, floor) = (options.limits.named(), options.floor);
+    let request = Request::new(wanted.runtime, wanted.source, limits, floor)?;
+    tokio::select! {
+        biased;
+        started = service.start(&request) => {
+            Ok(Started::Live(Live::There(Box::new(started?)), None))
+        }
+        // What has begun over there ends with the connection.
+        signal = signals.next() => Ok(Started::Not(signal)),
+    }
+}
+
+fn builder(options: &RunOptions, wanted: &Wanted) -> Result<SandboxBuilder, Error> {
+    let mut builder = Sandbox::builder(wanted.runtimes.get(&wanted.runtime)?.clone())
+        .limits(options.limits.limits())
+        .floor(options.floor);
+    if let Some(program) = &options.program {
+        builder = builder.program(program);
+    }
+    for directory in &options.read_only {
+        builder = builder.read_only(input::absolute(directory)?);
+    }
+    Ok(builder)
 }
 
 async fn watch(
-    run: &mut Run,
+    run: &mut Live,
     signals: &mut Signals,
     mut screen: Option<&mut Screen>,
 ) -> Option<Interruption> {
@@ -181,10 +221,13 @@ fn finish(
         Some(directory) => collected::write(directory, &outcome.artifacts),
         None => Vec::new(),
     };
+    if options.out.is_some() {
+        outcome.artifacts.iter_mut().for_each(|artifact| artifact.content = None);
+    }
     let mut incomplete = !unwritten.is_empty();
     outcome.artifact_errors.extend(unwritten);
     if options.json {
-        let line = format!("{}\n", json::outcome(&outcome, options.out.is_none()));
+        let line = format!("{}\n", json::line(&outcome));
         if let Err(error) = say::print(&line) {
             say::complain(&error.to_string());
             incomplete = true;
@@ -201,7 +244,7 @@ fn finish(
         Some(Interruption::CannotWrite(_)) => REFUSED,
         None if incomplete => REFUSED,
         None if options.json => 0,
-        None => status(outcome.verdict),
+        None => status(&outcome),
     };
     ExitCode::from(status)
 }
@@ -211,40 +254,38 @@ fn tell(outcome: &Outcome, interruption: Option<&Interruption>) {
     for line in &outcome.artifact_errors {
         say::complain(&format!("not collected: {line}"));
     }
-    for (name, output) in [("stdout", &outcome.stdout), ("stderr", &outcome.stderr)] {
-        let dropped = output.dropped_bytes;
-        if dropped > 0 && outcome.verdict != Verdict::OutputLimit {
+    let output = &outcome.output;
+    for (name, dropped) in
+        [("stdout", output.stdout_dropped_bytes), ("stderr", output.stderr_dropped_bytes)]
+    {
+        if dropped > 0 && outcome.status != "output" {
             say::complain(&format!("{dropped} bytes of {name} dropped; raise --{name}-limit"));
         }
     }
-    match (interruption, outcome.verdict) {
+    match (interruption, outcome.exit_code) {
         (Some(Interruption::ReaderGone), _) => {}
         (Some(Interruption::CannotWrite(error)), _) => {
             say::complain(&format!("cannot write its output: {error}"));
         }
-        (_, Verdict::Exited { code }) => {
+        (_, Some(code)) => {
             let shown = if code == 0 { 0 } else { MOST_HINTS };
             for denial in outcome.denials.iter().take(shown) {
                 say::complain(&format!("refused: {}: {}", denial.what, denial.hint));
             }
         }
-        (_, verdict) => {
-            let message = verdict.message(&outcome.limits);
-            say::complain(&format!("{message} ({})", verdict.status()));
-        }
+        (_, None) => say::complain(&format!("{} ({})", outcome.message, outcome.status)),
     }
 }
 
 /// The exit status that stands for a verdict.
-fn status(verdict: Verdict) -> u8 {
+fn status(outcome: &Outcome) -> u8 {
     let signalled = |signal: i32| u8::try_from(signal).map_or(REFUSED, |n| SIGNALLED | n);
-    match verdict {
-        Verdict::Exited { code } => u8::try_from(code).unwrap_or(REFUSED),
-        Verdict::Signalled { signal } => signalled(signal),
-        Verdict::TimedOut(TimeLimit::Cpu | TimeLimit::Wall) => TIME_IS_UP,
-        Verdict::OutOfMemory => MEMORY_IS_UP,
-        Verdict::OutputLimit => TOO_MUCH_OUTPUT,
-        Verdict::Denied => verdict.signal().map_or(REFUSED, signalled),
+    match (&*outcome.status, outcome.exit_code, outcome.signal) {
+        (_, Some(code), _) => u8::try_from(code).unwrap_or(REFUSED),
+        (_, _, Some(signal)) => signalled(signal),
+        ("cpu_time" | "wall_time", ..) => TIME_IS_UP,
+        ("memory", ..) => MEMORY_IS_UP,
+        ("output", ..) => TOO_MUCH_OUTPUT,
         _ => REFUSED,
     }
 }

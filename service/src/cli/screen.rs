@@ -4,8 +4,10 @@ use std::io::{self, IsTerminal, Write};
 use std::sync::mpsc;
 use std::thread;
 
-use belljar::{Chunk, Error, Outcome};
+use belljar::{Chunk, Error};
 use tokio::sync::oneshot;
+
+use crate::json::Outcome;
 
 /// Writes to both streams on a thread of its own: a reader who stops reading stops nothing else.
 #[derive(Debug)]
@@ -41,8 +43,8 @@ impl Screen {
     /// Shows what was captured after the last look, and lets the writing come to its end.
     pub(super) fn close(mut self, outcome: &Outcome) -> oneshot::Receiver<io::Result<()>> {
         let rest = |bytes: &[u8], shown| bytes.get(shown..).unwrap_or_default().to_vec();
-        let stdout = rest(&outcome.stdout.bytes, self.shown_stdout);
-        let stderr = rest(&outcome.stderr.bytes, self.shown_stderr);
+        let stdout = rest(&outcome.output.stdout, self.shown_stdout);
+        let stderr = rest(&outcome.output.stderr, self.shown_stderr);
         self.show(Chunk::Stdout(stdout));
         self.show(Chunk::Stderr(stderr));
         self.ended

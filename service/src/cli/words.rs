@@ -70,15 +70,7 @@ pub(super) fn time(word: &str) -> Result<Duration, String> {
 
 /// A floor by its name.
 pub(super) fn floor(word: &str) -> Result<Floor, String> {
-    match word {
-        "strict" => Ok(Floor::STRICT),
-        "L5" => Ok(Floor::L5),
-        "L4" => Ok(Floor::L4),
-        "L3" => Ok(Floor::L3),
-        "L2" => Ok(Floor::L2),
-        "L1" => Ok(Floor::L1),
-        _ => Err("write strict, L5, L4, L3, L2 or L1; belljar doctor explains them".to_owned()),
-    }
+    crate::json::floor(word)
 }
 
 /// What happens to a payload that writes too much.

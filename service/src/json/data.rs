@@ -32,6 +32,9 @@ pub(crate) enum Data {
     Encoded(Encoded),
 }
 
+/// Bytes that are base64 always.
+pub(crate) struct Base64(pub(crate) Vec<u8>);
+
 impl Encoding {
     /// The plainest that can carry all of these.
     pub(crate) fn of(parts: &[&[u8]]) -> Self {
@@ -84,23 +87,16 @@ impl Data {
     }
 }
 
-/// For `#[serde(with)]`: bytes that are base64 always.
-pub(crate) mod base64_always {
-    use super::{BASE64, Deserialize, Deserializer, Encoding, Engine as _, Serialize, Serializer};
-
-    pub(crate) fn serialize<S: Serializer>(
-        bytes: &Option<Vec<u8>>,
-        serializer: S,
-    ) -> Result<S::Ok, S::Error> {
-        bytes.as_ref().map(|bytes| BASE64.encode(bytes)).serialize(serializer)
+impl Serialize for Base64 {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_str(&Encoding::Base64.encode(&self.0))
     }
+}
 
-    pub(crate) fn deserialize<'de, D: Deserializer<'de>>(
-        deserializer: D,
-    ) -> Result<Option<Vec<u8>>, D::Error> {
-        let text = Option::<String>::deserialize(deserializer)?;
-        let bytes = text.map(|text| Encoding::Base64.decode(text)).transpose();
-        bytes.map_err(serde::de::Error::custom)
+impl<'de> Deserialize<'de> for Base64 {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let bytes = Encoding::Base64.decode(String::deserialize(deserializer)?);
+        bytes.map(Self).map_err(serde::de::Error::custom)
     }
 }
 

@@ -47,7 +47,7 @@ pub(crate) enum WhenFull {
 
 impl LimitsRow {
     /// `usual` with what is named here.
-    pub(crate) fn over(&self, usual: Limits) -> Limits {
+    pub(crate) fn over(&self, usual: &Limits) -> Limits {
         let time = |millis: Option<u64>, usual| millis.map_or(usual, Duration::from_millis);
         Limits {
             memory_bytes: self.memory_bytes.unwrap_or(usual.memory_bytes),
@@ -122,6 +122,6 @@ mod tests {
         }
         assert_eq!(json.as_object().unwrap().len(), limits.rows().len() + 1);
         let back: LimitsRow = serde_json::from_value(json).unwrap();
-        assert_eq!(back.over(Limits::ceiling()), limits);
+        assert_eq!(back.over(&Limits::ceiling()), limits);
     }
 }

@@ -1,15 +1,12 @@
 //! Outcomes in JSON.
 
 use std::borrow::Cow;
-use std::ffi::OsString;
-use std::os::unix::ffi::{OsStrExt, OsStringExt};
-use std::path::PathBuf;
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize, Serializer};
 
 use super::LimitsRow;
-use super::data::{Encoding, base64_always};
+use super::data::{Base64, Encoding};
 
 type Word = Cow<'static, str>;
 
@@ -59,14 +56,11 @@ pub(crate) struct Timings {
 #[derive(Serialize, Deserialize)]
 pub(crate) struct Artifact {
     pub(crate) path: String,
-    /// Its path where that is no text.
-    #[serde(default, skip_serializing_if = "Option::is_none", with = "base64_always")]
-    path_base64: Option<Vec<u8>>,
     pub(crate) bytes: usize,
     pub(crate) media_type: Word,
     /// Nothing where it was written somewhere else.
-    #[serde(default, skip_serializing_if = "Option::is_none", with = "base64_always")]
-    pub(crate) content: Option<Vec<u8>>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) content: Option<Base64>,
 }
 
 #[derive(Serialize, Deserialize)]
@@ -100,16 +94,6 @@ pub(crate) struct LimitRow {
     pub(crate) limit: Word,
     pub(crate) state: Word,
     pub(crate) how: String,
-}
-
-impl Artifact {
-    /// Where it lies, relative to the run's working directory.
-    pub(crate) fn place(&self) -> PathBuf {
-        match &self.path_base64 {
-            Some(bytes) => PathBuf::from(OsString::from_vec(bytes.clone())),
-            None => PathBuf::from(&self.path),
-        }
-    }
 }
 
 impl From<belljar::Outcome> for Outcome {
@@ -151,13 +135,12 @@ impl From<belljar::Outcome> for Outcome {
 
 impl From<belljar::Artifact> for Artifact {
     fn from(artifact: belljar::Artifact) -> Self {
-        let name = artifact.path.as_os_str();
         Self {
-            path: name.to_string_lossy().into_owned(),
-            path_base64: name.to_str().is_none().then(|| name.as_bytes().to_vec()),
+            // The library collects no file whose name is no text.
+            path: artifact.path.to_string_lossy().into_owned(),
             bytes: artifact.bytes.len(),
             media_type: Cow::Borrowed(artifact.media_type),
-            content: Some(artifact.bytes),
+            content: Some(Base64(artifact.bytes)),
         }
     }
 }
@@ -257,13 +240,13 @@ mod tests {
         assert_eq!((&json["encoding"], &json["stdout"]), (&"base64".into(), &"/wA=".into()));
         let back: Output = serde_json::from_value(json).unwrap();
         assert_eq!((back.stdout, back.stderr), (output.stdout, output.stderr));
-        let name = OsString::from_vec(b"odd\xff".to_vec());
-        let bytes = b"\x00\x01".to_vec();
-        let artifact =
-            belljar::Artifact { path: PathBuf::from(&name), bytes, media_type: "text/plain" };
+        let bytes = b"\xff\x01".to_vec();
+        let path = "a/b.txt".into();
+        let artifact = belljar::Artifact { path, bytes, media_type: "text/plain" };
         let json = serde_json::to_value(Artifact::from(artifact)).unwrap();
+        assert_eq!((&json["content"], &json["bytes"]), (&"/wE=".into(), &2.into()));
         let back: Artifact = serde_json::from_value(json).unwrap();
-        assert_eq!(back.place().as_os_str(), name);
-        assert_eq!(back.content.as_deref(), Some(&b"\x00\x01"[..]));
+        assert_eq!(back.path, "a/b.txt");
+        assert_eq!(back.content.unwrap().0, b"\xff\x01");
     }
 }

@@ -11,37 +11,42 @@ pub(crate) struct Problem {
     /// The stable word for machines.
     pub(crate) code: Cow<'static, str>,
     pub(crate) message: String,
-    pub(crate) fault: Cow<'static, str>,
+    pub(crate) fault: Whose,
     pub(crate) may_retry: bool,
     pub(crate) hint: Option<String>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub(crate) layer: Option<String>,
+    pub(crate) layer: Option<Box<str>>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) errno: Option<i32>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub(crate) retry_after_ms: Option<u64>,
+    pub(crate) retry_after_ms: Option<u32>,
+}
+
+/// [`Fault`] in JSON.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub(crate) enum Whose {
+    Caller,
+    Host,
+    Belljar,
 }
 
 impl Problem {
     /// A request that makes no sense, wherever it is sent.
     pub(crate) fn invalid(message: impl Into<String>) -> Self {
-        Self::new("invalid_request", "caller", message)
+        Self::new("invalid_request", Whose::Caller, message)
     }
 
     /// Of the host, and without its own fault later.
     pub(crate) fn passing(code: &'static str, message: impl Into<String>) -> Self {
-        Self { may_retry: true, ..Self::new(code, "host", message) }
+        Self { may_retry: true, ..Self::new(code, Whose::Host, message) }
     }
 
-    pub(crate) fn new(
-        code: &'static str,
-        fault: &'static str,
-        message: impl Into<String>,
-    ) -> Self {
+    pub(crate) fn new(code: &'static str, fault: Whose, message: impl Into<String>) -> Self {
         Self {
             code: Cow::Borrowed(code),
             message: message.into(),
-            fault: Cow::Borrowed(fault),
+            fault,
             may_retry: false,
             hint: None,
             layer: None,
@@ -54,13 +59,13 @@ impl Problem {
 impl From<&Error> for Problem {
     fn from(error: &Error) -> Self {
         let (layer, errno) = match error {
-            Error::Unenforceable { what, errno, .. } => (Some(what.clone()), Some(*errno)),
+            Error::Unenforceable { what, errno, .. } => (Some(what.as_str().into()), Some(*errno)),
             _ => (None, None),
         };
         let fault = match error.fault() {
-            Fault::Caller => "caller",
-            Fault::Host => "host",
-            Fault::Belljar => "belljar",
+            Fault::Caller => Whose::Caller,
+            Fault::Host => Whose::Host,
+            Fault::Belljar => Whose::Belljar,
         };
         Self {
             may_retry: error.may_retry(),

@@ -113,7 +113,7 @@ impl Request {
 
     /// # Errors
     /// [`Error::Invalid`] for what makes no sense, or cannot be granted yet.
-    pub(crate) fn understand(self, usual: Limits) -> Result<Wish, Error> {
+    pub(crate) fn understand(self, usual: &Limits) -> Result<Wish, Error> {
         self.refuse_what_comes_later()?;
         let floor = match self.floor.as_deref() {
             None => Floor::STRICT,
@@ -143,7 +143,9 @@ impl Request {
             return refused("network: none can be granted yet; pass data as files");
         }
         if self.mode.as_deref().is_some_and(|mode| mode != "full") {
-            return refused("mode: language rules cannot be checked yet; leave it out, or say full");
+            return refused(
+                "mode: language rules cannot be checked yet; leave it out, or say full",
+            );
         }
         if !self.labels.is_empty() {
             return refused("labels: cannot be kept yet; leave them out");
@@ -167,18 +169,15 @@ pub(crate) fn floor(word: &str) -> Result<Floor, String> {
 
 /// Code, or files of which one is the code. The others are there to be read, and not bounded as
 /// code is.
-fn code(
-    code: Option<String>,
-    files: Vec<FileRow>,
-    entry: Option<String>,
-) -> Result<Source, Error> {
+fn code(code: Option<String>, files: Vec<FileRow>, entry: Option<String>) -> Result<Source, Error> {
     let mut files = files.into_iter().map(FileRow::file).collect::<Result<Vec<_>, _>>()?;
     let mut source = match (code, entry) {
         (Some(code), None) => Source::code(code),
         (None, Some(entry)) => {
-            let at = files.iter().position(|file| file.path == entry).ok_or_else(|| {
-                Error::Invalid(format!("entry {entry:?} is not among the files"))
-            })?;
+            let at = files
+                .iter()
+                .position(|file| file.path == entry)
+                .ok_or_else(|| Error::Invalid(format!("entry {entry:?} is not among the files")))?;
             Source::files(vec![files.remove(at)], entry)
         }
         (Some(_), Some(_)) => return Err(invalid("code", "say code or entry, not both")),
@@ -215,7 +214,7 @@ mod tests {
 
     fn understood(json: &str) -> Result<Wish, String> {
         let request: Request = serde_json::from_str(json).map_err(|error| error.to_string())?;
-        request.understand(Limits::strict()).map_err(|error| error.to_string())
+        request.understand(&Limits::strict()).map_err(|error| error.to_string())
     }
 
     #[test]

@@ -109,10 +109,7 @@ impl Shared {
         };
         let shown = launch.mounts.clone();
         let stamp = settings.interpreter.stamp(&shown);
-        let (mut jar, contents) = plan::jar(settings, &reach, &launch)?;
-        // The kernel counts an interpreter from its start, and the run from its task: the net under
-        // the supervisor's own count hangs a second lower.
-        jar.ceilings.cpu_seconds = jar.ceilings.cpu_seconds.saturating_add(1);
+        let (jar, contents) = plan::jar(settings, &reach, &launch)?;
         let (prime, waiting) = match prime {
             Prime::Template(_) if !with_template => (Prime::Nothing, Waiting::Empty),
             Prime::Template(launch) => (Prime::Template(launch), Waiting::Forked),

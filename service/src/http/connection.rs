@@ -1,0 +1,153 @@
+//! One connection: who it is, and how long it may take.
+
+use std::convert::Infallible;
+use std::future::Future;
+use std::io::{self, IoSlice};
+use std::pin::{Pin, pin};
+use std::sync::Arc;
+use std::task::{Context, Poll, ready};
+use std::time::Duration;
+
+use hyper::server::conn::http1;
+use hyper::service::service_fn;
+use hyper_util::rt::{TokioIo, TokioTimer};
+use nix::unistd::geteuid;
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio::net::UnixStream;
+use tokio::sync::OwnedSemaphorePermit;
+use tokio::time::{Sleep, sleep, timeout};
+
+use super::answer::Refusal;
+use super::{LAST_WORDS, Phase, Service, routes};
+
+/// How long a request's head may take, and a connection be idle.
+const HEAD_PATIENCE: Duration = Duration::from_secs(30);
+/// How long a client may read nothing of what it asked for.
+const READ_PATIENCE: Duration = Duration::from_secs(30);
+const MOST_HEAD_BYTES: usize = 64 << 10;
+const MOST_HEADERS: usize = 64;
+
+/// Answers whatever comes over `stream`, until its other end is gone.
+pub(super) async fn attend(
+    stream: UnixStream,
+    service: Arc<Service>,
+    _place: OwnedSemaphorePermit,
+) {
+    let is_trusted = is_trusted(&stream);
+    let mut phase = service.phase.subscribe();
+    let answer = service_fn(|request| {
+        let service = Arc::clone(&service);
+        async move {
+            let answered = if is_trusted {
+                routes::answer(&service, request).await
+            } else {
+                routes::refuse(request).await
+            };
+            Ok::<_, Infallible>(answered)
+        }
+    });
+    let connection = http1::Builder::new()
+        .timer(TokioTimer::new())
+        .header_read_timeout(HEAD_PATIENCE)
+        .max_buf_size(MOST_HEAD_BYTES)
+        .max_headers(MOST_HEADERS)
+        .serve_connection(TokioIo::new(Patient { stream, stalled: None }), answer);
+    let mut connection = pin!(connection);
+    if !is_trusted {
+        // A stranger may hear why, and nothing is kept for one.
+        return drop(timeout(LAST_WORDS, connection).await);
+    }
+    tokio::select! {
+        // Whatever is wrong with it, it is over, and with it what it was waiting for.
+        _ = connection.as_mut() => return,
+        _ = phase.wait_for(|phase| *phase >= Phase::Draining) => {}
+    }
+    connection.as_mut().graceful_shutdown();
+    drop(connection.await);
+}
+
+/// Says that there are too many.
+pub(super) fn turn_away(stream: &UnixStream) {
+    say_at_once(stream, &Refusal::overloaded("too many connections"));
+}
+
+/// The owner of this process, and root. The mode of the socket says so already, unless somebody
+/// changed it.
+fn is_trusted(stream: &UnixStream) -> bool {
+    stream.peer_cred().is_ok_and(|peer| peer.uid() == 0 || peer.uid() == geteuid().as_raw())
+}
+
+/// What the kernel takes without waiting; whoever does not read it has learnt enough.
+fn say_at_once(stream: &UnixStream, refusal: &Refusal) {
+    let (status, body) = (refusal.status, format!("{}\n", refusal.json()));
+    let head = format!(
+        "HTTP/1.1 {status}\r\ncontent-type: application/problem+json\r\ncontent-length: {}\r\n\
+         connection: close\r\n\r\n",
+        body.len(),
+    );
+    drop(stream.try_write(format!("{head}{body}").as_bytes()));
+}
+
+/// A stream whose reader has to read now and then: what it is sent is held in memory.
+struct Patient {
+    stream: UnixStream,
+    stalled: Option<Pin<Box<Sleep>>>,
+}
+
+impl Patient {
+    fn judge(
+        &mut self,
+        context: &mut Context<'_>,
+        written: Poll<io::Result<usize>>,
+    ) -> Poll<io::Result<usize>> {
+        if written.is_ready() {
+            self.stalled = None;
+            return written;
+        }
+        let stalled = self.stalled.get_or_insert_with(|| Box::pin(sleep(READ_PATIENCE)));
+        ready!(stalled.as_mut().poll(context));
+        Poll::Ready(Err(io::ErrorKind::TimedOut.into()))
+    }
+}
+
+impl AsyncRead for Patient {
+    fn poll_read(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+        buffer: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.stream).poll_read(context, buffer)
+    }
+}
+
+impl AsyncWrite for Patient {
+    fn poll_write(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+        bytes: &[u8],
+    ) -> Poll<io::Result<usize>> {
+        let written = Pin::new(&mut self.stream).poll_write(context, bytes);
+        self.judge(context, written)
+    }
+
+    fn poll_write_vectored(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+        parts: &[IoSlice<'_>],
+    ) -> Poll<io::Result<usize>> {
+        let written = Pin::new(&mut self.stream).poll_write_vectored(context, parts);
+        self.judge(context, written)
+    }
+
+    fn is_write_vectored(&self) -> bool {
+        self.stream.is_write_vectored()
+    }
+
+    fn poll_flush(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.stream).poll_flush(context)
+    }
+
+    fn poll_shutdown(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.stream).poll_shutdown(context)
+    }
+}

@@ -1,0 +1,143 @@
+//! The socket: nobody else's, and never in the place of one that answers.
+
+use std::env;
+use std::fs::{self, DirBuilder, File};
+use std::io;
+use std::os::fd::AsRawFd;
+use std::os::unix::fs::{DirBuilderExt, FileTypeExt, MetadataExt, PermissionsExt};
+use std::os::unix::net::UnixListener as StdListener;
+use std::path::{Path, PathBuf};
+use std::thread;
+use std::time::Duration;
+
+use belljar::Error;
+use nix::errno::Errno;
+use nix::fcntl::{Flock, FlockArg};
+use nix::sys::socket::{AddressFamily, SockFlag, SockType, UnixAddr, connect, socket};
+use nix::sys::stat::{Mode, umask};
+use nix::unistd::geteuid;
+use tokio::net::UnixListener;
+
+/// How often another one that is starting is waited for, and how long each time.
+const PATIENCE: (u32, Duration) = (50, Duration::from_millis(20));
+const ANYBODY_MAY_WRITE: u32 = 0o022;
+const STICKY: u32 = 0o1000;
+
+/// A socket that this process listens on. Its name is gone when this is dropped.
+#[derive(Debug)]
+pub(crate) struct Listening {
+    path: PathBuf,
+    listener: StdListener,
+    /// The file that the name stands for: it may become another one's.
+    identity: (u64, u64),
+}
+
+/// Where a service listens, and is looked for, unless somebody says so.
+///
+/// # Errors
+/// [`Error::Invalid`] when there is no directory of this user alone.
+pub(crate) fn usual_socket() -> Result<PathBuf, Error> {
+    let own = env::var_os("XDG_RUNTIME_DIR").map(PathBuf::from).filter(|path| path.is_absolute());
+    match own {
+        Some(directory) => Ok(directory.join("belljar.sock")),
+        None if geteuid().is_root() => Ok(PathBuf::from("/run/belljar.sock")),
+        None => Err(Error::Invalid(
+            "XDG_RUNTIME_DIR is not set: say where to listen with --socket PATH".to_owned(),
+        )),
+    }
+}
+
+impl Listening {
+    /// Listens. Changes the mask of new files for a moment: no other thread may be making any.
+    ///
+    /// # Errors
+    /// [`Error::Invalid`] when somebody answers there already, when something else is there, or
+    /// when others could put theirs in its place.
+    pub(crate) fn at(path: &Path) -> Result<Self, Error> {
+        let shown = path.display();
+        let cannot =
+            |error: io::Error| Error::Invalid(format!("cannot listen on {shown}: {error}"));
+        let directory = directory(path).map_err(cannot)?;
+        // Two that start at the same time would each take the other's socket for a stale one.
+        let _lock = lock(directory).map_err(cannot)?;
+        match fs::symlink_metadata(path) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+            Err(error) => return Err(cannot(error)),
+            Ok(found) if !found.file_type().is_socket() => {
+                return Err(Error::Invalid(format!("{shown} is there already, and no socket")));
+            }
+            Ok(_) if answers(path).map_err(cannot)? => {
+                return Err(Error::Invalid(format!("a service answers on {shown} already")));
+            }
+            Ok(_) => fs::remove_file(path).map_err(cannot)?,
+        }
+        let mask = umask(Mode::from_bits_truncate(0o177));
+        let bound = StdListener::bind(path);
+        umask(mask);
+        let listener = bound.map_err(cannot)?;
+        let found = fs::symlink_metadata(path).map_err(cannot)?;
+        Ok(Self { path: path.to_owned(), listener, identity: (found.dev(), found.ino()) })
+    }
+
+    /// For an event loop.
+    pub(crate) fn listener(&self) -> io::Result<UnixListener> {
+        self.listener.set_nonblocking(true)?;
+        UnixListener::from_std(self.listener.try_clone()?)
+    }
+
+    pub(crate) fn path(&self) -> &Path {
+        &self.path
+    }
+}
+
+impl Drop for Listening {
+    fn drop(&mut self) {
+        let is_ours = |found: fs::Metadata| (found.dev(), found.ino()) == self.identity;
+        if fs::symlink_metadata(&self.path).is_ok_and(is_ours) {
+            // Who finds it finds nobody behind it, and takes its place.
+            drop(fs::remove_file(&self.path));
+        }
+    }
+}
+
+/// The directory of the socket, made if it is not there.
+fn directory(path: &Path) -> io::Result<File> {
+    let above = path.parent().filter(|above| !above.as_os_str().is_empty());
+    let above = above.unwrap_or(Path::new("."));
+    match DirBuilder::new().mode(0o700).create(above) {
+        Err(error) if error.kind() != io::ErrorKind::AlreadyExists => return Err(error),
+        _ => {}
+    }
+    let directory = File::open(above)?;
+    let found = directory.metadata()?;
+    let mode = found.permissions().mode();
+    let is_trusted = found.uid() == geteuid().as_raw() || found.uid() == 0;
+    if !is_trusted || mode & ANYBODY_MAY_WRITE != 0 && mode & STICKY == 0 {
+        return Err(io::Error::other("others may write in its directory"));
+    }
+    Ok(directory)
+}
+
+fn lock(directory: File) -> io::Result<Flock<File>> {
+    let mut directory = directory;
+    for _ in 0..PATIENCE.0 {
+        match Flock::lock(directory, FlockArg::LockExclusiveNonblock) {
+            Ok(lock) => return Ok(lock),
+            Err((unlocked, Errno::EWOULDBLOCK)) => directory = unlocked,
+            Err((_, errno)) => return Err(errno.into()),
+        }
+        thread::sleep(PATIENCE.1);
+    }
+    Err(io::Error::other("its directory is locked; is another one starting?"))
+}
+
+/// Whether somebody listens, without waiting for one who has too much to do.
+fn answers(path: &Path) -> io::Result<bool> {
+    let flags = SockFlag::SOCK_CLOEXEC | SockFlag::SOCK_NONBLOCK;
+    let trial = socket(AddressFamily::Unix, SockType::Stream, flags, None)?;
+    match connect(trial.as_raw_fd(), &UnixAddr::new(path)?) {
+        Ok(()) | Err(Errno::EAGAIN) => Ok(true),
+        Err(Errno::ECONNREFUSED | Errno::ENOENT) => Ok(false),
+        Err(errno) => Err(errno.into()),
+    }
+}

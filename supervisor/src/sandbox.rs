@@ -90,14 +90,14 @@ impl Sandbox {
     pub async fn run(&self, source: impl Into<Source>) -> Result<Outcome, Error> {
         let mut source = source.into();
         let launch = plan::launch(&self.settings, &source)?;
-        if let Some((ready, plan, errand)) = self.take(&mut source, &launch).await? {
+        if let Some((ready, plan, errand)) = Box::pin(self.take(&mut source, &launch)).await? {
             // In this very task: every hop to another thread would cost as much as the hand-over.
             let (_cancel, cancelled) = oneshot::channel();
             let (confined, _nobody) = oneshot::channel();
             let run = live::live(plan, errand, Way::Warm(ready), cancelled, confined);
             return Box::pin(run).await;
         }
-        self.start_cold(source, launch).await?.wait().await
+        Box::pin(self.start_cold(source, launch)).await?.wait().await
     }
 
     /// Starts a source, and returns once it runs behind walls that were looked at. Dropping this
@@ -108,10 +108,12 @@ impl Sandbox {
     pub async fn start(&self, source: impl Into<Source>) -> Result<Run, Error> {
         let mut source = source.into();
         let launch = plan::launch(&self.settings, &source)?;
-        if let Some((ready, plan, errand)) = self.take(&mut source, &launch).await? {
+        // What it takes to start is large, and a caller's own future is to stay small.
+        let taken = Box::pin(self.take(&mut source, &launch)).await?;
+        if let Some((ready, plan, errand)) = taken {
             return Run::start(plan, errand, Way::Warm(ready)).await;
         }
-        self.start_cold(source, launch).await
+        Box::pin(self.start_cold(source, launch)).await
     }
 
     async fn start_cold(&self, mut source: Source, launch: Launch) -> Result<Run, Error> {

@@ -27,8 +27,10 @@ use generation::Generation;
 
 /// Between two looks at what can change by itself: age, memory, what is installed.
 const LOOK: Duration = Duration::from_millis(500);
-/// Before a template is tried again that ended by itself soon after the last one.
-const PAUSE: Duration = Duration::from_secs(5);
+/// Before it is tried again to keep jars, after the first failure; twice as long after each other.
+const PAUSE: Duration = Duration::from_millis(250);
+/// Doubled no more often than this: a minute is long enough.
+const DOUBLINGS: u32 = 8;
 /// What waits until it is known better.
 const EACH_BYTES: u64 = 4 << 20;
 
@@ -60,8 +62,10 @@ struct Inner {
     refused: Option<String>,
     /// The last program that was run, for a runtime whose jars depend on it.
     program: Option<Launch>,
-    /// No template is tried before.
+    /// Nothing is tried before.
     pause_until: Option<Instant>,
+    /// In a row.
+    failures: u32,
     stamped: Option<Instant>,
     each_bytes: u64,
     is_closed: bool,
@@ -176,6 +180,15 @@ impl Pool {
         if let Some(Generation { keeper, .. }) = generation {
             keeper.outlive_jars().await;
         }
+    }
+}
+
+impl Inner {
+    /// Leaves off for a while, the longer the more often it failed.
+    fn fail(&mut self) {
+        let pause = PAUSE * 2_u32.pow(self.failures.min(DOUBLINGS));
+        self.failures = self.failures.saturating_add(1);
+        self.pause_until = Some(Instant::now() + pause);
     }
 }
 

@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 
 use belljar_protocol::{Mount, Prime, Waiting};
 
-use super::{Inner, PAUSE, Shared};
+use super::{Inner, Shared};
 use crate::Error;
 use crate::keeper::{Keeper, Keeping, State};
 use crate::plan;
@@ -148,7 +148,6 @@ impl Shared {
             }
             founded => founded,
         };
-        let now = Instant::now();
         let mut inner = self.lock();
         match founded {
             Ok(generation) => {
@@ -158,7 +157,7 @@ impl Shared {
             Err(error) => {
                 tracing::warn!(%error, "nothing can be kept ready");
                 inner.refused.get_or_insert_with(|| error.to_string());
-                inner.pause_until = Some(now + PAUSE);
+                inner.fail();
             }
         }
         drop(inner);

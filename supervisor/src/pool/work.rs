@@ -7,7 +7,7 @@ use belljar_protocol::Waiting;
 use tokio::sync::Notify;
 use tokio::time::{sleep, timeout};
 
-use super::{EACH_BYTES, LOOK, PAUSE, Shared};
+use super::{EACH_BYTES, LOOK, Shared};
 use crate::keeper::{Keeper, Ready, Standing};
 
 /// How long what was taken may go without a successor: most runs are over by then, and a jar that is
@@ -87,6 +87,7 @@ impl Shared {
                     standing.raised.tear_down_behind(None);
                 }
                 Ok(Yield::Ready(ready)) => {
+                    inner.failures = 0;
                     inner.each_bytes = ready.memory_bytes.max(EACH_BYTES / 4);
                     inner.ready.push_back((number, ready));
                 }
@@ -96,7 +97,7 @@ impl Shared {
                     // Whatever made it so, another template may be without it.
                     if inner.generation.as_ref().is_some_and(|current| current.number == number) {
                         inner.generation = None;
-                        inner.pause_until = Some(Instant::now() + PAUSE / 10);
+                        inner.fail();
                     }
                 }
             }

@@ -84,11 +84,10 @@ impl Pool {
         let shared = &self.shared;
         shared.keep_up();
         let interpreter = &shared.settings.interpreter;
-        let large = source
-            .files
-            .iter()
-            .any(|file| file.bytes.len() as u64 > shared.settings.limits.file_bytes);
-        if large || (interpreter.takes_programs() && !shared.keeps_for(launch)) {
+        // Its files are written by the payload-to-be, whose limits stand already.
+        let file_bytes = shared.settings.limits.file_bytes;
+        let is_beyond = launch.files.iter().any(|file| file.bytes.len() as u64 > file_bytes);
+        if is_beyond || (interpreter.takes_programs() && !shared.keeps_for(launch)) {
             return None;
         }
         shared.check_stamp();
@@ -134,7 +133,8 @@ impl Pool {
             let changed = shared.changed.notified();
             let warmth = self.warmth();
             let is_up = warmth.generation > 0 && warmth.ready >= shared.warm.min;
-            let is_over = shared.lock().is_closed || !shared.may_keep();
+            let is_closed = shared.lock().is_closed;
+            let is_over = is_closed || !shared.may_keep();
             if is_up || is_over || Instant::now() > until {
                 return warmth;
             }
@@ -200,7 +200,9 @@ impl Shared {
     /// Starts the task that makes more, if it does not run.
     fn keep_up(self: &Arc<Self>) {
         let mut inner = self.lock();
-        if inner.upkeep.is_none() && !inner.is_closed {
+        // One that was started on a runtime that is no more has ended with it.
+        let is_kept = inner.upkeep.as_ref().is_some_and(|upkeep| !upkeep.is_finished());
+        if !is_kept && !inner.is_closed {
             inner.upkeep =
                 Some(tokio::spawn(work::upkeep(Arc::downgrade(self), Arc::clone(&self.wake))));
         }

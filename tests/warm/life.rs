@@ -3,8 +3,8 @@
 use std::collections::BTreeSet;
 use std::time::{Duration, Instant};
 
-use belljar::{Sandbox, Source, Start, StartChoice, Warm};
-use belljar_tests::{Suite, Test, expect, sandbox, stdout, tests};
+use belljar::{Limits, Sandbox, Source, SourceFile, Start, StartChoice, Warm};
+use belljar_tests::{Suite, Test, expect, limits, sandbox, stdout, tests};
 
 use crate::kinds::{FORKED, JAR, Kind, PRIMED, PRIMED_JS, Pools, warm};
 
@@ -16,6 +16,7 @@ pub(crate) fn tests() -> Vec<Test> {
         nothing_waits_beyond_the_memory_there_is_for_it(Bash),
         a_fresh_interpreter_shares_no_hash_seed(Python),
         standard_input_and_arguments_arrive(Python, Node, Bash),
+        files_beyond_their_limit_are_given_all_the_same(Python),
         large_files_arrive(Python, Node, Bash),
         secrets_arrive(Python, Node, Bash),
     ]
@@ -147,6 +148,21 @@ async fn large_files_arrive() {
         }
         sandbox.close().await;
     }
+}
+
+async fn files_beyond_their_limit_are_given_all_the_same() {
+    let small = Limits { file_bytes: 1000, ..limits() };
+    let sandbox = sandbox("python").limits(small).warm(Warm::default()).build().unwrap();
+    sandbox.warm_up().await.unwrap();
+    let code = "import os; print(os.stat('large').st_size)";
+    let file = |path: &str, bytes| SourceFile { path: path.to_owned(), bytes };
+    let files = vec![file("main.py", code.into()), file("large", vec![7; 2000])];
+    for source in [Source::files(files, "main.py"), Source::code(code).file("large", [7; 2000])] {
+        let outcome = sandbox.run(source).await.unwrap();
+        expect(&outcome, "ok");
+        assert_eq!(stdout(&outcome), "2000\n");
+    }
+    sandbox.close().await;
 }
 
 async fn secrets_arrive() {

@@ -2,7 +2,8 @@
 //!
 //! It reads one job from its standard input, splits into three (the warden outside the jar, init
 //! inside it, the payload), raises seven walls in the order of [`belljar_protocol::Layer::ALL`],
-//! asks the kernel whether they stand, and executes what the job names.
+//! asks the kernel whether they stand, and executes what the job names. Or it becomes the keeper of
+//! many jars that are built ahead of their tasks: `keeper`.
 //!
 //! Never: a thread, a log, an argument, an environment variable or a configuration file. Its one
 //! voice is [`belljar_protocol::Report`]; when it cannot report it exits with 70 and says nothing.

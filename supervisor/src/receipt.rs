@@ -264,7 +264,11 @@ fn limits_of_jar(hierarchy: &Hierarchy) -> Vec<LimitReceipt> {
     if let Hierarchy::None { why, .. } = hierarchy {
         let lost = |what: &str| format!("{what}; no cgroup: {why}");
         rows = vec![
-            row("memory_bytes", State::Degraded, lost("tree sampled every 10 ms, RLIMIT_DATA")),
+            row(
+                "memory_bytes",
+                State::Degraded,
+                lost("tree sampled every 10 ms, RLIMIT_DATA of each process at twice the limit"),
+            ),
             row(
                 "cpu_ms",
                 State::Degraded,

@@ -3,7 +3,7 @@
 use std::time::{Duration, Instant};
 
 use belljar::{Limits, Outcome};
-use belljar_tests::{Test, expect, limits, run_with, stdout, tests};
+use belljar_tests::{Test, expect, expect_memory, limits, run_with, stdout, tests};
 
 pub(crate) fn tests() -> Vec<Test> {
     tests![
@@ -30,8 +30,7 @@ fn small() -> Limits {
 
 async fn spent(code: &str) -> Outcome {
     let outcome = run_with("python", small(), code).await;
-    expect(&outcome, "memory");
-    assert_eq!((outcome.verdict.exit_code(), outcome.verdict.signal()), (None, None));
+    expect_memory(&outcome);
     outcome
 }
 

@@ -2,8 +2,8 @@
 
 use std::time::Duration;
 
-use belljar::{Outcome, State, Verdict};
-use belljar_tests::{Completion, expect, stderr, stdout};
+use belljar::{Outcome, Verdict};
+use belljar_tests::{Completion, expect, expect_memory, is_memory_counted, stderr, stdout};
 
 use crate::corpus::Attack;
 use crate::scenes;
@@ -28,6 +28,7 @@ pub(crate) async fn holds(attack: Attack, run: impl AsyncFnOnce(&Attack) -> Outc
         ("status", "memory") if !is_memory_counted(&outcome) && said.contains("held:") => {
             expect(&outcome, "ok");
         }
+        ("status", "memory") => expect_memory(&outcome),
         ("status", status) => expect(&outcome, status),
         ("signal", number) => {
             assert_eq!(signal(&outcome), number.parse().ok(), "{}", shown(&outcome));
@@ -36,11 +37,6 @@ pub(crate) async fn holds(attack: Attack, run: impl AsyncFnOnce(&Attack) -> Outc
     }
     ended_in_time(&attack, &outcome);
     Completion::Completed
-}
-
-fn is_memory_counted(outcome: &Outcome) -> bool {
-    let row = outcome.receipt.limits.iter().find(|row| row.limit == "memory_bytes");
-    row.expect("every limit in the receipt").state == State::Enforced
 }
 
 /// The signal that the payload died of; the filter's own is a verdict of its own.

@@ -2,7 +2,7 @@ use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use belljar::{Chunk, Limits, Outcome, Run, Sandbox, SandboxBuilder, Source, Warm};
+use belljar::{Chunk, Limits, Outcome, Run, Sandbox, SandboxBuilder, Source, State, Verdict, Warm};
 
 /// A sandbox with the worker that was built with the tests.
 pub fn sandbox(runtime: &str) -> SandboxBuilder {
@@ -74,6 +74,27 @@ pub fn expect(outcome: &Outcome, status: &str) {
         shown(stdout(outcome)),
         shown(stderr(outcome)),
     );
+}
+
+/// Fails unless the run ended for want of memory.
+///
+/// Where no cgroup counts it, a program that outruns the looks at it meets `RLIMIT_DATA` first, and
+/// ends as its interpreter does then: the receipt calls such a limit degraded.
+pub fn expect_memory(outcome: &Outcome) {
+    let refused = match outcome.verdict {
+        Verdict::Signalled { signal } => signal == nix::libc::SIGABRT,
+        Verdict::Exited { .. } => stderr(outcome).contains("MemoryError"),
+        _ => false,
+    };
+    if !refused || is_memory_counted(outcome) {
+        expect(outcome, "memory");
+    }
+}
+
+/// Whether a cgroup counted the memory of a run.
+pub fn is_memory_counted(outcome: &Outcome) -> bool {
+    let row = outcome.receipt.limits.iter().find(|row| row.limit == "memory_bytes");
+    row.expect("every limit in the receipt").state == State::Enforced
 }
 
 /// A program that was built with the tests.

@@ -4,7 +4,9 @@ use std::collections::BTreeSet;
 
 use belljar::{Sandbox, Source, Template};
 use belljar_protocol::{Identity, Order, Raise, Waiting, wire};
-use belljar_tests::{Test, expect, limits, ready, run, sandbox, scratch, stderr, stdout, tests};
+use belljar_tests::{
+    Test, expect, expect_memory, limits, ready, run, sandbox, scratch, stderr, stdout, tests,
+};
 
 use crate::faults;
 use crate::kinds::{FORKED, PREMADE, few, python_with, warm};
@@ -195,7 +197,7 @@ async fn a111_a_child_without_memory_harms_no_other() {
         ready(&sandbox, "import time; print('ready'); time.sleep(1.5); print('whole')").await;
     for _ in 0..3 {
         let hog = "held = []\nwhile True: held.append(bytearray(b'x') * (1 << 20))";
-        expect(&FORKED.run(&sandbox, hog).await, "memory");
+        expect_memory(&FORKED.run(&sandbox, hog).await);
         assert_eq!(forked(&sandbox, "print(1)").await, "1\n");
     }
     assert_eq!(stdout(&sibling.wait().await.unwrap()), "ready\nwhole\n");

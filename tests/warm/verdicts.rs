@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use belljar::{Limits, OnOutputLimit, Outcome, Sandbox};
-use belljar_tests::{Suite, Test, expect, limits, tests};
+use belljar_tests::{Suite, Test, expect, expect_memory, limits, tests};
 
 use crate::kinds::{FORKED, KINDS, Kind, Pools, warm};
 
@@ -93,7 +93,10 @@ async fn is_judged(kind: Kind, row: &'static Ending, pools: Pools) {
         _ => pools.get_with(kind.runtime, "narrow", narrow()),
     };
     let outcome = kind.run(&sandbox, row.code).await;
-    expect(&outcome, row.status);
+    match row.status {
+        "memory" => expect_memory(&outcome),
+        status => expect(&outcome, status),
+    }
     if row.what == "an_exit_code" || row.what == "an_exit_at_once" {
         let code = outcome.verdict.exit_code();
         assert!([Some(7), Some((300 + 7) & 255)].contains(&code), "{code:?}");

@@ -83,7 +83,12 @@ pub fn expect(outcome: &Outcome, status: &str) {
 pub fn expect_memory(outcome: &Outcome) {
     let refused = match outcome.verdict {
         Verdict::Signalled { signal } => signal == nix::libc::SIGABRT,
-        Verdict::Exited { .. } => stderr(outcome).contains("MemoryError"),
+        Verdict::Exited { .. } => {
+            let said = stderr(outcome);
+            ["MemoryError", "memory exhausted", "annot allocate memory"]
+                .iter()
+                .any(|end| said.contains(end))
+        }
         _ => false,
     };
     if !refused || is_memory_counted(outcome) {

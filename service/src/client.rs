@@ -96,12 +96,17 @@ impl Service {
             return Err(problem.unwrap_or_else(|_| strange(&format!("it says {status}"))));
         }
         let mut attended = Attended { id: String::new(), socket, lines, ended: None };
-        match attended.event().await? {
-            Event::Started { id } => attended.id = id,
-            Event::Problem { problem } => return Err(problem),
-            _ => return Err(strange("its first word is not that the run has started")),
+        loop {
+            match attended.event().await? {
+                Event::Queued { id } => attended.id = id,
+                Event::Started { id } => {
+                    attended.id = id;
+                    return Ok(attended);
+                }
+                Event::Problem { problem } => return Err(problem),
+                _ => return Err(strange("its first word is not that the run has started")),
+            }
         }
-        Ok(attended)
     }
 }
 
@@ -112,7 +117,7 @@ impl Attended {
             let chunk = match self.event().await {
                 Ok(Event::Stdout(data)) => data.bytes().map(Chunk::Stdout),
                 Ok(Event::Stderr(data)) => data.bytes().map(Chunk::Stderr),
-                Ok(Event::Started { .. } | Event::Unknown) => continue,
+                Ok(Event::Queued { .. } | Event::Started { .. } | Event::Unknown) => continue,
                 Ok(Event::Outcome { outcome }) => {
                     self.ended = Some(Ok(outcome));
                     break;

@@ -1,73 +1,44 @@
-//! The service: HTTP/1.1 and JSON over a Unix socket.
+//! The door of the service: HTTP/1.1 and JSON over a Unix socket.
 
 mod answer;
 mod body;
 mod connection;
+mod events;
+mod headers;
 mod routes;
 mod runs;
 mod socket;
 
-use std::collections::HashMap;
 use std::io;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::Arc;
 use std::time::Duration;
 
 use belljar::Error;
 use tokio::net::UnixListener;
-use tokio::sync::{Notify, Semaphore, watch};
+use tokio::sync::Semaphore;
 use tokio::time::{sleep, timeout};
 
-use crate::sandboxes::Sandboxes;
+use crate::broker::{Broker, LAST_WORDS};
 pub(crate) use body::MOST_BODY_BYTES;
 pub(crate) use socket::{Listening, usual_socket};
 
-/// Runs at one time.
-const MOST_RUNS: u32 = 64;
 /// Bytes of all requests that are being read or understood.
 const MOST_WAITING_BYTES: usize = 96 << 20;
 /// Connections at one time, where descriptors allow.
 const MOST_CONNECTIONS: u32 = 4096;
-/// How long the kernel and whoever reads the answers have at the end.
-const LAST_WORDS: Duration = Duration::from_secs(5);
 /// Until there may be descriptors again.
 const OUT_OF_DESCRIPTORS: Duration = Duration::from_millis(50);
 
 /// What all connections share.
-pub(crate) struct Service {
-    sandboxes: Sandboxes,
-    /// One permit for each run until nothing of it is left.
-    turns: Arc<Semaphore>,
+pub(crate) struct Server {
+    broker: Arc<Broker>,
     /// One permit for each byte of a request.
     room: Arc<Semaphore>,
-    phase: watch::Sender<Phase>,
-    /// By the names of runs: how to end them.
-    live: Mutex<HashMap<String, Arc<Notify>>>,
 }
 
-/// How much longer there is.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-enum Phase {
-    Serving,
-    /// No run begins any more.
-    Draining,
-    /// Those that go on are killed.
-    Ending,
-}
-
-impl Service {
-    pub(crate) fn new(sandboxes: Sandboxes) -> Arc<Self> {
-        Arc::new(Self {
-            sandboxes,
-            turns: Arc::new(Semaphore::new(MOST_RUNS as usize)),
-            room: Arc::new(Semaphore::new(MOST_WAITING_BYTES)),
-            phase: watch::Sender::new(Phase::Serving),
-            live: Mutex::default(),
-        })
-    }
-
-    /// Waits until everything that is to be warm is, or cannot be. One line for each.
-    pub(crate) async fn warm_up(&self) -> Vec<String> {
-        self.sandboxes.warm_up().await
+impl Server {
+    pub(crate) fn new(broker: Arc<Broker>) -> Arc<Self> {
+        Arc::new(Self { broker, room: Arc::new(Semaphore::new(MOST_WAITING_BYTES)) })
     }
 
     /// Serves until somebody says `stop`; then lets runs end by themselves for as long as `grace`,
@@ -88,15 +59,10 @@ impl Service {
         }
         drop(listener);
         drop(listening);
-        self.phase.send_replace(Phase::Draining);
-        tokio::select! {
-            _ = self.turns.acquire_many(MOST_RUNS) => {}
-            () = sleep(grace) => {}
-            _ = stop() => {}
-        }
-        self.phase.send_replace(Phase::Ending);
-        drop(timeout(LAST_WORDS, self.turns.acquire_many(MOST_RUNS)).await);
-        self.sandboxes.close().await;
+        let hurry = async {
+            stop().await;
+        };
+        self.broker.drain(grace, hurry).await;
         drop(timeout(LAST_WORDS, places.acquire_many(most)).await);
         Ok(())
     }
@@ -114,14 +80,6 @@ impl Service {
                 Err(_) => sleep(OUT_OF_DESCRIPTORS).await,
             }
         }
-    }
-
-    fn is(&self, phase: Phase) -> bool {
-        *self.phase.borrow() >= phase
-    }
-
-    fn live(&self) -> MutexGuard<'_, HashMap<String, Arc<Notify>>> {
-        self.live.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 

@@ -5,6 +5,7 @@
 
 pub mod cli;
 
+mod broker;
 mod client;
 mod http;
 mod json;

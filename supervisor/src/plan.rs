@@ -56,6 +56,9 @@ pub(crate) struct Site {
 /// Files up to this size travel within a message, which holds four times as much.
 pub(crate) const INLINE_BYTES: usize = 64 * 1024;
 
+/// The name of a run becomes that of its cgroup.
+const ID_MOST_BYTES: usize = 64;
+
 /// What a payload finds in /etc, whatever the host has there.
 const ETC: [(&str, &str); 4] = [
     (
@@ -78,7 +81,7 @@ impl Plan {
         let globs = source.collect.iter();
         let placed = launch.files.iter().filter_map(|file| file.path.strip_prefix("/work/"));
         Ok(Self {
-            id: ulid::Ulid::generate().to_string(),
+            id: source.id.clone().unwrap_or_else(|| ulid::Ulid::generate().to_string()),
             runtime: settings.runtime.clone(),
             accepted: Instant::now(),
             host: settings.host,
@@ -329,6 +332,12 @@ fn fit(source: &Source, limits: &Limits) -> Result<(), Error> {
 }
 
 fn check(source: &Source) -> Result<(), Error> {
+    if let Some(id) = &source.id {
+        let is_plain = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_');
+        if !(1..=ID_MOST_BYTES).contains(&id.len()) || !id.bytes().all(is_plain) {
+            return Err(Error::Invalid(format!("id {id:?}: write 1 to 64 of A-Z a-z 0-9 _ -")));
+        }
+    }
     let code = match &source.code {
         Code::Snippet(code) => code.len(),
         Code::Files { files, .. } => files.iter().map(|file| file.bytes.len()).sum(),

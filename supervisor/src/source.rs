@@ -14,6 +14,9 @@ use crate::Error;
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Source {
+    /// What the run is called: 1 to 64 of `A-Z a-z 0-9 _ -`, never that of another run that goes
+    /// on. Given one otherwise that is unique, and sorts by time.
+    pub id: Option<String>,
     /// The code itself.
     pub code: Code,
     /// Arguments after the program's own name.
@@ -128,6 +131,13 @@ impl Source {
         self
     }
 
+    /// Names the run, for a caller that has to know it before it has begun.
+    #[must_use]
+    pub fn id(mut self, id: impl Into<String>) -> Self {
+        self.id = Some(id.into());
+        self
+    }
+
     /// Adds a secret.
     ///
     /// # Errors
@@ -141,6 +151,7 @@ impl Source {
 
     fn new(code: Code) -> Self {
         Self {
+            id: None,
             code,
             args: Vec::new(),
             stdin: Vec::new(),

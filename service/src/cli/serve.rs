@@ -7,7 +7,8 @@ use belljar::{Error, Template, Warm};
 use super::interrupt::Signals;
 use super::options::ServeOptions;
 use super::{hear_children, known_runtimes, say};
-use crate::http::{Listening, Service, usual_socket};
+use crate::broker::Broker;
+use crate::http::{Listening, Server, usual_socket};
 use crate::sandboxes::Sandboxes;
 
 pub(super) fn main(options: ServeOptions) -> Result<ExitCode, Error> {
@@ -28,16 +29,17 @@ pub(super) fn main(options: ServeOptions) -> Result<ExitCode, Error> {
         if signal.is_some() {
             return Ok(());
         }
-        let service = Service::new(sandboxes);
+        let broker = Broker::new(sandboxes);
         let ready = tokio::spawn({
-            let (service, shown) = (service.clone(), listening.path().display().to_string());
+            let (broker, shown) = (broker.clone(), listening.path().display().to_string());
             async move {
-                let warm = service.warm_up().await;
+                let warm = broker.sandboxes.warm_up().await;
                 let warm = if warm.is_empty() { "nothing".to_owned() } else { warm.join(", ") };
                 say::complain(&format!("listens on {shown}; warm: {warm}"));
             }
         });
-        let served = service.serve(listening, options.grace, async || signals.next().await).await;
+        let stop = async || signals.next().await;
+        let served = Server::new(broker).serve(listening, options.grace, stop).await;
         ready.abort();
         served
     });

@@ -1,36 +1,33 @@
 //! What goes back: JSON, events, and problems as RFC 9457 has them.
 
 use std::convert::Infallible;
-use std::pin::Pin;
-use std::task::{Context, Poll};
 
-use belljar::Chunk;
-use http_body_util::{Either, Full};
-use hyper::body::{Body, Bytes, Frame};
-use hyper::header::{CONTENT_TYPE, HeaderValue};
+use futures_util::stream::Stream;
+use http_body_util::combinators::UnsyncBoxBody;
+use http_body_util::{BodyExt, Full, StreamBody};
+use hyper::body::{Bytes, Frame};
+use hyper::header::{CACHE_CONTROL, CONTENT_TYPE, HeaderName, HeaderValue, RETRY_AFTER};
 use hyper::{Response, StatusCode};
 use serde::Serialize;
-use tokio::sync::mpsc::UnboundedReceiver;
 
-use super::runs::Told;
-use crate::json::{self, Encoded, Event, Problem};
+use super::headers::Form;
+use crate::json::{self, Problem, Whose};
 
-pub(super) type Answer = Response<Either<Full<Bytes>, Events>>;
+pub(super) type Answer = Response<UnsyncBoxBody<Bytes, Infallible>>;
 
-/// When somebody who was refused for want of room may come again.
-const RETRY_AFTER_MS: u32 = 1000;
+/// The number of the contract. Another one is another contract.
+const API: (HeaderName, HeaderValue) =
+    (HeaderName::from_static("belljar-api"), HeaderValue::from_static("1"));
+const VERSION: (HeaderName, HeaderValue) = (
+    HeaderName::from_static("belljar-version"),
+    HeaderValue::from_static(env!("CARGO_PKG_VERSION")),
+);
 
 /// A problem, and the status that stands for it.
 #[derive(Debug)]
 pub(super) struct Refusal {
     pub(super) status: StatusCode,
     problem: Problem,
-}
-
-/// A run as it happens. Dropping this kills it.
-pub(super) struct Events {
-    first: Option<Told>,
-    told: UnboundedReceiver<Told>,
 }
 
 #[derive(Serialize)]
@@ -54,9 +51,7 @@ impl Refusal {
 
     /// There is no room at present.
     pub(super) fn overloaded(message: &str) -> Self {
-        let problem = Problem::passing("overloaded", message);
-        let problem = Problem { retry_after_ms: Some(RETRY_AFTER_MS), ..problem };
-        Self::new(StatusCode::SERVICE_UNAVAILABLE, problem)
+        Problem::overloaded(message).into()
     }
 
     /// The problem as one line of JSON.
@@ -68,7 +63,11 @@ impl Refusal {
     }
 
     pub(super) fn answer(&self) -> Answer {
-        respond(self.status, "application/problem+json", &self.json())
+        let mut answer = respond(self.status, "application/problem+json", &self.json());
+        if let Some(millis) = self.problem.retry_after_ms {
+            answer.headers_mut().insert(RETRY_AFTER, HeaderValue::from(millis.div_ceil(1000)));
+        }
+        answer
     }
 }
 
@@ -76,12 +75,27 @@ impl From<Problem> for Refusal {
     fn from(problem: Problem) -> Self {
         let status = match &*problem.code {
             "invalid_request" => StatusCode::BAD_REQUEST,
+            "unauthorized" => StatusCode::FORBIDDEN,
+            "not_found" => StatusCode::NOT_FOUND,
             "unknown_runtime" => StatusCode::UNPROCESSABLE_ENTITY,
+            "overloaded" if problem.fault == Whose::Caller => StatusCode::TOO_MANY_REQUESTS,
+            "overloaded" => StatusCode::SERVICE_UNAVAILABLE,
             "unenforceable" => StatusCode::NOT_IMPLEMENTED,
             _ => StatusCode::INTERNAL_SERVER_ERROR,
         };
         Self::new(status, problem)
     }
+}
+
+impl From<&Problem> for Refusal {
+    fn from(problem: &Problem) -> Self {
+        problem.clone().into()
+    }
+}
+
+/// There is nothing of this name.
+pub(super) fn not_found(what: &str) -> Refusal {
+    Problem::new("not_found", Whose::Caller, what).into()
 }
 
 /// `value` as JSON.
@@ -91,50 +105,36 @@ pub(super) fn tell(status: StatusCode, value: &impl Serialize) -> Answer {
 
 /// Nothing but a status.
 pub(super) fn done() -> Answer {
-    let mut answer = Response::new(Either::Left(Full::default()));
-    *answer.status_mut() = StatusCode::NO_CONTENT;
+    bare(StatusCode::NO_CONTENT, Full::default().boxed_unsync())
+}
+
+/// Events, one after the other, as they happen.
+pub(super) fn stream(
+    form: Form,
+    events: impl Stream<Item = Result<Frame<Bytes>, Infallible>> + Send + 'static,
+) -> Answer {
+    let mut answer = bare(StatusCode::OK, StreamBody::new(events).boxed_unsync());
+    let kind = match form {
+        Form::Lines => "application/x-ndjson",
+        Form::Sse => "text/event-stream",
+    };
+    answer.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static(kind));
+    answer.headers_mut().insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
     answer
 }
 
-/// Everything that is told of a run, after what was told first.
-pub(super) fn stream(first: Told, told: UnboundedReceiver<Told>) -> Answer {
-    let events = Events { first: Some(first), told };
-    let mut answer = Response::new(Either::Right(events));
-    let kind = HeaderValue::from_static("application/x-ndjson");
-    answer.headers_mut().insert(CONTENT_TYPE, kind);
-    answer
-}
-
-fn respond(status: StatusCode, kind: &'static str, text: &str) -> Answer {
-    let mut answer = Response::new(Either::Left(Full::from(format!("{text}\n"))));
-    *answer.status_mut() = status;
+/// A line of text.
+pub(super) fn respond(status: StatusCode, kind: &'static str, text: &str) -> Answer {
+    let mut answer = bare(status, Full::from(format!("{text}\n")).boxed_unsync());
     answer.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static(kind));
     answer
 }
 
-impl Body for Events {
-    type Data = Bytes;
-    type Error = Infallible;
-
-    fn poll_frame(
-        mut self: Pin<&mut Self>,
-        context: &mut Context<'_>,
-    ) -> Poll<Option<Result<Frame<Bytes>, Infallible>>> {
-        let told = match self.first.take() {
-            Some(first) => Poll::Ready(Some(first)),
-            None => self.told.poll_recv(context),
-        };
-        told.map(|told| told.map(|told| Ok(Frame::data(Bytes::from(line(told))))))
+fn bare(status: StatusCode, body: UnsyncBoxBody<Bytes, Infallible>) -> Answer {
+    let mut answer = Response::new(body);
+    *answer.status_mut() = status;
+    for (name, value) in [API, VERSION] {
+        answer.headers_mut().insert(name, value);
     }
-}
-
-fn line(told: Told) -> String {
-    let event = match told {
-        Told::Started(id) => Event::Started { id },
-        Told::Output(Chunk::Stdout(bytes)) => Event::Stdout(Encoded::new(&bytes)),
-        Told::Output(Chunk::Stderr(bytes)) => Event::Stderr(Encoded::new(&bytes)),
-        Told::Ended(Ok(outcome)) => Event::Outcome { outcome },
-        Told::Ended(Err(problem)) => Event::Problem { problem },
-    };
-    format!("{}\n", json::line(&event))
+    answer
 }

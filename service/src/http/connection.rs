@@ -18,7 +18,8 @@ use tokio::sync::OwnedSemaphorePermit;
 use tokio::time::{Sleep, sleep, timeout};
 
 use super::answer::Refusal;
-use super::{LAST_WORDS, Phase, Service, routes};
+use super::{Server, routes};
+use crate::broker::{LAST_WORDS, Phase};
 
 /// How long a request's head may take, and a connection be idle.
 const HEAD_PATIENCE: Duration = Duration::from_secs(30);
@@ -28,20 +29,15 @@ const MOST_HEAD_BYTES: usize = 64 << 10;
 const MOST_HEADERS: usize = 64;
 
 /// Answers whatever comes over `stream`, until its other end is gone.
-pub(super) async fn attend(
-    stream: UnixStream,
-    service: Arc<Service>,
-    _place: OwnedSemaphorePermit,
-) {
-    let is_trusted = is_trusted(&stream);
-    let mut phase = service.phase.subscribe();
+pub(super) async fn attend(stream: UnixStream, server: Arc<Server>, _place: OwnedSemaphorePermit) {
+    let tenant = tenant(&stream);
+    let is_trusted = tenant.is_some();
     let answer = service_fn(|request| {
-        let service = Arc::clone(&service);
+        let (server, tenant) = (Arc::clone(&server), tenant.clone());
         async move {
-            let answered = if is_trusted {
-                routes::answer(&service, request).await
-            } else {
-                routes::refuse(request).await
+            let answered = match &tenant {
+                Some(tenant) => routes::answer(&server, tenant, request).await,
+                None => routes::refuse(request).await,
             };
             Ok::<_, Infallible>(answered)
         }
@@ -60,7 +56,7 @@ pub(super) async fn attend(
     tokio::select! {
         // Whatever is wrong with it, it is over, and with it what it was waiting for.
         _ = connection.as_mut() => return,
-        _ = phase.wait_for(|phase| *phase >= Phase::Draining) => {}
+        () = server.broker.reaches(Phase::Draining) => {}
     }
     connection.as_mut().graceful_shutdown();
     drop(connection.await);
@@ -71,10 +67,11 @@ pub(super) fn turn_away(stream: &UnixStream) {
     say_at_once(stream, &Refusal::overloaded("too many connections"));
 }
 
-/// The owner of this process, and root. The mode of the socket says so already, unless somebody
-/// changed it.
-fn is_trusted(stream: &UnixStream) -> bool {
-    stream.peer_cred().is_ok_and(|peer| peer.uid() == 0 || peer.uid() == geteuid().as_raw())
+/// Whose runs come over `stream`: only those of the owner of this process, and of root. The mode
+/// of the socket says so already, unless somebody changed it.
+fn tenant(stream: &UnixStream) -> Option<Arc<str>> {
+    let user = stream.peer_cred().ok()?.uid();
+    (user == 0 || user == geteuid().as_raw()).then(|| Arc::from(user.to_string()))
 }
 
 /// What the kernel takes without waiting; whoever does not read it has learnt enough.

@@ -1,98 +1,135 @@
-//! Runs: each is a task of its own, which outlives whoever asked for it until nothing is left.
+//! `/v1/runs`.
 
 use std::sync::Arc;
+use std::time::Duration;
 
-use belljar::{Chunk, Error, Run};
-use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
-use tokio::sync::{Notify, OwnedSemaphorePermit};
+use hyper::body::Incoming;
+use hyper::header::{HeaderValue, LOCATION};
+use hyper::http::request::Parts;
+use hyper::{Request, StatusCode};
+use serde::Serialize;
+use tokio::time::timeout;
 
-use super::answer::Refusal;
-use super::{Phase, Service};
-use crate::json::{Outcome, Problem, Wish};
+use super::answer::{Answer, Refusal, done, not_found, respond, stream, tell};
+use super::headers::{self, Form};
+use super::{Server, body, events};
+use crate::broker::{Ended, Submission, Submitted, Ticket};
+use crate::json::{self, Labels, rfc3339};
 
-/// What happens to a run.
-pub(super) enum Told {
-    /// It has this name.
-    Started(String),
-    Output(Chunk),
-    /// The last that is told.
-    Ended(Result<Box<Outcome>, Problem>),
+/// How long a run that streams may wait for its turn before its events begin. Until then, what is
+/// wrong with it has a status of its own.
+const HEAD_WITHIN: Duration = Duration::from_millis(50);
+/// The longest that an answer waits for the end of a run that was asked for by its name.
+const MOST_WAIT: Duration = Duration::from_mins(10);
+
+/// A run that has not ended.
+#[derive(Serialize)]
+struct Pending<'a> {
+    id: &'a str,
+    runtime: &'a str,
+    status: String,
+    created_at: String,
+    #[serde(skip_serializing_if = "Labels::is_empty")]
+    labels: &'a Labels,
 }
 
-/// Takes a run out of the list of those that go on.
-struct Listed<'a> {
-    service: &'a Service,
-    id: String,
-}
-
-/// Starts a run. When nobody listens any more, it is killed.
-///
-/// What waits to be heard is never more than the captured output, which the outcome has as well.
-///
-/// # Errors
-/// When as many go on as may.
-pub(super) fn start(
-    service: &Arc<Service>,
-    wish: Wish,
-    room: OwnedSemaphorePermit,
-) -> Result<UnboundedReceiver<Told>, Refusal> {
-    let turn = Arc::clone(&service.turns).try_acquire_owned();
-    let turn = turn.map_err(|_| Refusal::overloaded("too many runs at one time"))?;
-    let (tell, told) = unbounded_channel();
-    let service = Arc::clone(service);
-    tokio::spawn(async move {
-        let ended = attend(&service, wish, room, &tell).await;
-        // The caller may be gone.
-        drop(tell.send(Told::Ended(ended.map_err(Problem::from))));
-        drop(turn);
-    });
-    Ok(told)
-}
-
-async fn attend(
-    service: &Service,
-    wish: Wish,
-    room: OwnedSemaphorePermit,
-    tell: &UnboundedSender<Told>,
-) -> Result<Box<Outcome>, Error> {
-    let sandbox = service.sandboxes.find(&wish).await?;
-    // Never left halfway: what a start has made is unmade by whoever has its run.
-    let mut run = Box::pin(sandbox.start(wish.source)).await?;
-    drop(room);
-    let end = Arc::new(Notify::new());
-    let id = run.id().to_owned();
-    service.live().insert(id.clone(), Arc::clone(&end));
-    let _listed = Listed { service, id: id.clone() };
-    drop(tell.send(Told::Started(id)));
-    let is_over = watch(service, &mut run, &end, tell).await;
-    let outcome = if is_over { run.wait().await? } else { run.kill().await? };
-    Ok(Box::new(outcome.into()))
-}
-
-/// Passes on what a run writes; whether it came to its end by itself.
-async fn watch(
-    service: &Service,
-    run: &mut Run,
-    end: &Notify,
-    tell: &UnboundedSender<Told>,
-) -> bool {
-    let mut phase = service.phase.subscribe();
-    loop {
-        let chunk = tokio::select! {
-            chunk = run.output() => chunk,
-            () = end.notified() => return false,
-            () = tell.closed() => return false,
-            _ = phase.wait_for(|phase| *phase == Phase::Ending) => return false,
-        };
-        match chunk {
-            Some(chunk) => drop(tell.send(Told::Output(chunk))),
-            None => return true,
+/// `POST /v1/runs`.
+pub(super) async fn submit(
+    server: &Arc<Server>,
+    tenant: Arc<str>,
+    request: Request<Incoming>,
+) -> Result<Answer, Refusal> {
+    let (head, body) = request.into_parts();
+    headers::only(head.uri.query(), &[])?;
+    let (bytes, room) = body::read(body, &server.room).await?;
+    if head.headers.contains_key("idempotency-key") {
+        let what = "Idempotency-Key: no run is remembered yet; leave it out";
+        return Err(Refusal::invalid(StatusCode::BAD_REQUEST, what));
+    }
+    let request: json::Request = serde_json::from_slice(&bytes)
+        .map_err(|error| Refusal::invalid(StatusCode::BAD_REQUEST, error.to_string()))?;
+    drop(bytes);
+    let submission = Submission { tenant, request, room: Box::new(room) };
+    let Submitted::New(ticket) = server.broker.submit(submission).await?;
+    if headers::is_async(&head.headers) {
+        let mut answer = tell(StatusCode::ACCEPTED, &pending(&ticket));
+        if let Ok(place) = HeaderValue::from_str(&format!("/v1/runs/{}", ticket.id)) {
+            answer.headers_mut().insert(LOCATION, place);
         }
+        return Ok(answer);
+    }
+    let until_gone = ticket.hold();
+    let Some(form) = headers::events(&head.headers) else {
+        let answer = ended(ticket.ended().await);
+        drop(until_gone);
+        return answer;
+    };
+    if let Ok(Err(problem)) = timeout(HEAD_WITHIN, ticket.begun()).await {
+        return Err(Refusal::from(&*problem));
+    }
+    Ok(stream(form, events::stream(ticket.follow(), form, Some(until_gone))))
+}
+
+/// `GET /v1/runs/ID`.
+pub(super) async fn inspect(
+    server: &Arc<Server>,
+    tenant: &str,
+    id: &str,
+    head: &Parts,
+) -> Result<Answer, Refusal> {
+    headers::only(head.uri.query(), &["wait_ms"])?;
+    let wait = headers::number(head.uri.query(), "wait_ms")?.map(Duration::from_millis);
+    let ticket = known(server, tenant, id)?;
+    match timeout(wait.unwrap_or_default().min(MOST_WAIT), ticket.ended()).await {
+        Ok(end) => ended(end),
+        Err(_) => Ok(tell(StatusCode::OK, &pending(&ticket))),
     }
 }
 
-impl Drop for Listed<'_> {
-    fn drop(&mut self) {
-        self.service.live().remove(&self.id);
+/// `GET /v1/runs/ID/events`.
+pub(super) fn follow(
+    server: &Arc<Server>,
+    tenant: &str,
+    id: &str,
+    head: &Parts,
+) -> Result<Answer, Refusal> {
+    headers::only(head.uri.query(), &["since"])?;
+    let form = headers::events(&head.headers).unwrap_or(Form::Lines);
+    let since = match headers::number(head.uri.query(), "since")? {
+        Some(seq) => seq,
+        None => headers::one(&head.headers, "last-event-id", 20)?
+            .and_then(|seq| seq.parse().ok())
+            .unwrap_or(0),
+    };
+    let seen = usize::try_from(since).unwrap_or(usize::MAX);
+    let follower = known(server, tenant, id)?.follow().skip(seen);
+    Ok(stream(form, events::stream(follower, form, None)))
+}
+
+/// `DELETE /v1/runs/ID`. The outcome is told to whoever waits for it.
+pub(super) fn cancel(server: &Arc<Server>, tenant: &str, id: &str) -> Result<Answer, Refusal> {
+    known(server, tenant, id)?.cancel();
+    Ok(done())
+}
+
+fn known(server: &Server, tenant: &str, id: &str) -> Result<Arc<Ticket>, Refusal> {
+    let ticket = server.broker.ticket(tenant, id);
+    ticket.ok_or_else(|| not_found("no run of this name goes on"))
+}
+
+fn ended(ended: Ended) -> Result<Answer, Refusal> {
+    match ended {
+        Ok(answer) => Ok(respond(StatusCode::OK, "application/json", &answer.text)),
+        Err(problem) => Err(Refusal::from(&*problem)),
+    }
+}
+
+fn pending(ticket: &Ticket) -> Pending<'_> {
+    Pending {
+        id: &ticket.id,
+        runtime: &ticket.runtime,
+        status: ticket.status(),
+        created_at: rfc3339(ticket.created),
+        labels: &ticket.labels,
     }
 }

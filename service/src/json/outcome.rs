@@ -1,12 +1,12 @@
 //! Outcomes in JSON.
 
 use std::borrow::Cow;
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use serde::{Deserialize, Serialize, Serializer};
 
-use super::LimitsRow;
 use super::data::{Base64, Encoding};
+use super::{Labels, LimitsRow, rfc3339};
 
 type Word = Cow<'static, str>;
 
@@ -32,6 +32,10 @@ pub(crate) struct Outcome {
     pub(crate) denials: Vec<Denial>,
     pub(crate) limits: LimitsRow,
     pub(crate) receipt: Receipt,
+    #[serde(default, skip_serializing_if = "Labels::is_empty")]
+    pub(crate) labels: Labels,
+    /// When it was accepted.
+    pub(crate) created_at: String,
 }
 
 /// What was captured.
@@ -99,6 +103,8 @@ pub(crate) struct LimitRow {
 impl From<belljar::Outcome> for Outcome {
     fn from(outcome: belljar::Outcome) -> Self {
         let (verdict, usage, timings) = (outcome.verdict, outcome.usage, outcome.timings);
+        let belljar::Timings { queued, jar, start, run, collect } = timings;
+        let took = queued + jar + start + run + collect;
         Self {
             status: Cow::Borrowed(verdict.status()),
             exit_code: verdict.exit_code(),
@@ -129,6 +135,8 @@ impl From<belljar::Outcome> for Outcome {
             denials: outcome.denials.into_iter().map(Into::into).collect(),
             limits: LimitsRow::from(&outcome.limits),
             receipt: outcome.receipt.into(),
+            labels: Labels::new(),
+            created_at: rfc3339(SystemTime::now() - took),
         }
     }
 }

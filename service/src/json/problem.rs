@@ -5,6 +5,9 @@ use std::borrow::Cow;
 use belljar::{Error, Fault};
 use serde::{Deserialize, Serialize};
 
+/// When somebody who was refused for want of room may come again.
+const RETRY_AFTER_MS: u32 = 1000;
+
 /// Why nothing was run, or why what was run came to nothing.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub(crate) struct Problem {
@@ -40,6 +43,17 @@ impl Problem {
     /// Of the host, and without its own fault later.
     pub(crate) fn passing(code: &'static str, message: impl Into<String>) -> Self {
         Self { may_retry: true, ..Self::new(code, Whose::Host, message) }
+    }
+
+    /// There is no room at present.
+    pub(crate) fn overloaded(message: impl Into<String>) -> Self {
+        let problem = Self::passing("overloaded", message);
+        Self { retry_after_ms: Some(RETRY_AFTER_MS), ..problem }
+    }
+
+    /// One of our tasks came to an end that none should.
+    pub(crate) fn torn() -> Self {
+        Self::new("internal", Whose::Belljar, "a task was torn down")
     }
 
     pub(crate) fn new(code: &'static str, fault: Whose, message: impl Into<String>) -> Self {

@@ -5,8 +5,11 @@ use std::collections::BTreeMap;
 use belljar::{Code, Error, Floor, Limits, Source, SourceFile, StartChoice};
 use serde::{Deserialize, Serialize};
 
-use super::LimitsRow;
 use super::data::{Data, Encoded, Encoding};
+use super::{Labels, LimitsRow};
+
+const MOST_LABELS: usize = 16;
+const MOST_LABEL_BYTES: usize = 128;
 
 /// A run that somebody asks for. Holds secrets: never printed.
 #[derive(Default, Serialize, Deserialize)]
@@ -40,7 +43,7 @@ pub(crate) struct Request {
     #[serde(default)]
     start: StartWord,
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
-    labels: BTreeMap<String, String>,
+    labels: Labels,
 }
 
 /// What a request asks for, in the words of the library.
@@ -49,6 +52,7 @@ pub(crate) struct Wish {
     pub(crate) limits: Limits,
     pub(crate) floor: Floor,
     pub(crate) source: Source,
+    pub(crate) labels: Labels,
 }
 
 #[derive(Serialize, Deserialize)]
@@ -134,7 +138,9 @@ impl Request {
             let value = value.bytes().map_err(|why| invalid("a secret", &why))?;
             source = source.secret(&name, value)?;
         }
-        Ok(Wish { runtime: self.runtime, limits: self.limits.over(usual), floor, source })
+        check(&self.labels)?;
+        let (runtime, limits, labels) = (self.runtime, self.limits.over(usual), self.labels);
+        Ok(Wish { runtime, limits, floor, source, labels })
     }
 
     fn refuse_what_comes_later(&self) -> Result<(), Error> {
@@ -147,11 +153,21 @@ impl Request {
                 "mode: language rules cannot be checked yet; leave it out, or say full",
             );
         }
-        if !self.labels.is_empty() {
-            return refused("labels: cannot be kept yet; leave them out");
-        }
         Ok(())
     }
+}
+
+/// # Errors
+/// [`Error::Invalid`] when there are too many of them, or one is too long.
+fn check(labels: &Labels) -> Result<(), Error> {
+    let is_short = |text: &String| text.len() <= MOST_LABEL_BYTES;
+    if labels.len() > MOST_LABELS
+        || !labels.iter().all(|(key, value)| is_short(key) && is_short(value))
+    {
+        let most = format!("at most {MOST_LABELS}, of at most {MOST_LABEL_BYTES} bytes each");
+        return Err(invalid("labels", &most));
+    }
+    Ok(())
 }
 
 /// A floor by its name.
@@ -253,7 +269,6 @@ mod tests {
             (r#"{"runtime":"js","code":"1","floor":"L9"}"#, "floor"),
             (r#"{"runtime":"js","code":"1","network":["a:1"]}"#, "network"),
             (r#"{"runtime":"js","code":"1","mode":"restricted"}"#, "mode"),
-            (r#"{"runtime":"js","code":"1","labels":{"a":"b"}}"#, "labels"),
             (r#"{"runtime":"js","code":"1","secrets":{"low":"x"}}"#, "low"),
             (r#"{"runtime":"js","code":"1","stdin":{"content":"*","encoding":"base64"}}"#, "stdin"),
         ] {

@@ -1,0 +1,196 @@
+//! One run of the service: what is known of it, and what happened so far.
+
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::SystemTime;
+
+use belljar::Chunk;
+use tokio::sync::{Notify, watch};
+
+use crate::json::{self, Outcome, Problem};
+
+/// A run, from its acceptance to its end.
+pub(crate) struct Ticket {
+    pub(crate) id: String,
+    /// Whose it is. To others it does not exist.
+    pub(crate) tenant: Arc<str>,
+    pub(crate) runtime: String,
+    pub(crate) labels: BTreeMap<String, String>,
+    pub(crate) created: SystemTime,
+    /// Everything that happened, in order. Never more than what the outcome has as well.
+    log: Mutex<Vec<Arc<Told>>>,
+    /// How much that is, for those who follow.
+    length: watch::Sender<usize>,
+    stage: watch::Sender<Stage>,
+    pub(super) end: Notify,
+}
+
+/// How far a run has come.
+#[derive(Clone)]
+enum Stage {
+    Queued,
+    Running,
+    Ended(Ended),
+}
+
+/// Something that happened to a run.
+pub(crate) enum Told {
+    /// It waits for its turn.
+    Queued,
+    /// The payload runs behind walls that were looked at.
+    Started,
+    Output(Chunk),
+    /// The last that is told.
+    Ended(Ended),
+}
+
+/// How a run came to its end: what the payload did, or why belljar failed.
+pub(crate) type Ended = Result<Arc<Answer>, Arc<Problem>>;
+
+/// An outcome, and its JSON, which is made once.
+pub(crate) struct Answer {
+    pub(crate) outcome: Outcome,
+    pub(crate) text: String,
+}
+
+/// Goes through what happens to a run.
+pub(crate) struct Follower {
+    ticket: Arc<Ticket>,
+    length: watch::Receiver<usize>,
+    next: usize,
+}
+
+/// A run that ends when its caller is gone: dropping this cancels it.
+pub(crate) struct Held(Arc<Ticket>);
+
+impl Ticket {
+    pub(super) fn new(
+        id: String,
+        tenant: Arc<str>,
+        runtime: String,
+        labels: BTreeMap<String, String>,
+    ) -> Arc<Self> {
+        Arc::new(Self {
+            id,
+            tenant,
+            runtime,
+            labels,
+            created: SystemTime::now(),
+            log: Mutex::new(vec![Arc::new(Told::Queued)]),
+            length: watch::Sender::new(1),
+            stage: watch::Sender::new(Stage::Queued),
+            end: Notify::new(),
+        })
+    }
+
+    /// The word for how far it has come.
+    pub(crate) fn status(&self) -> String {
+        match &*self.stage.borrow() {
+            Stage::Queued => "queued".to_owned(),
+            Stage::Running => "running".to_owned(),
+            Stage::Ended(Ok(answer)) => answer.outcome.status.to_string(),
+            Stage::Ended(Err(problem)) => problem.code.to_string(),
+        }
+    }
+
+    /// Returns when it runs, or never will.
+    pub(crate) async fn begun(&self) -> Result<(), Arc<Problem>> {
+        let mut stage = self.stage.subscribe();
+        // The sender is ours: it cannot go away meanwhile.
+        let stage = stage.wait_for(|stage| !matches!(stage, Stage::Queued)).await;
+        match stage.as_deref() {
+            Ok(Stage::Ended(Err(problem))) => Err(Arc::clone(problem)),
+            _ => Ok(()),
+        }
+    }
+
+    /// Waits for the end.
+    pub(crate) async fn ended(&self) -> Ended {
+        let mut stage = self.stage.subscribe();
+        let stage = stage.wait_for(|stage| matches!(stage, Stage::Ended(_))).await;
+        match stage.as_deref() {
+            Ok(Stage::Ended(ended)) => ended.clone(),
+            _ => Err(Arc::new(Problem::torn())),
+        }
+    }
+
+    /// Everything that happens, from the first on.
+    pub(crate) fn follow(self: &Arc<Self>) -> Follower {
+        Follower { ticket: Arc::clone(self), length: self.length.subscribe(), next: 0 }
+    }
+
+    /// Ends it, and everything that it started.
+    pub(crate) fn cancel(&self) {
+        self.end.notify_one();
+    }
+
+    /// Ties it to a caller.
+    pub(crate) fn hold(self: &Arc<Self>) -> Held {
+        Held(Arc::clone(self))
+    }
+
+    pub(super) fn tell(&self, told: Told) {
+        let stage = match &told {
+            Told::Started => Some(Stage::Running),
+            Told::Ended(ended) => Some(Stage::Ended(ended.clone())),
+            Told::Queued | Told::Output(_) => None,
+        };
+        let length = {
+            let mut log = self.log();
+            log.push(Arc::new(told));
+            log.len()
+        };
+        self.length.send_replace(length);
+        if let Some(stage) = stage {
+            self.stage.send_replace(stage);
+        }
+    }
+
+    fn log(&self) -> MutexGuard<'_, Vec<Arc<Told>>> {
+        self.log.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Answer {
+    pub(super) fn new(outcome: Outcome) -> Arc<Self> {
+        let text = json::line(&outcome);
+        Arc::new(Self { outcome, text })
+    }
+}
+
+impl Follower {
+    /// What happened next and its number, counted from one; nothing after the end. Cancellation
+    /// safe.
+    pub(crate) async fn next(&mut self) -> Option<(usize, Arc<Told>)> {
+        loop {
+            let told = self.ticket.log().get(self.next).cloned();
+            if let Some(told) = told {
+                self.next += 1;
+                return Some((self.next, told));
+            }
+            let last = self.next.checked_sub(1).and_then(|at| self.ticket.log().get(at).cloned());
+            if matches!(last.as_deref(), Some(Told::Ended(_))) {
+                return None;
+            }
+            let (length, next) = (&mut self.length, self.next);
+            drop(length.wait_for(|length| *length > next).await);
+        }
+    }
+
+    /// Leaves out what has a number up to `seen`.
+    pub(crate) fn skip(mut self, seen: usize) -> Self {
+        self.next = seen.min(self.ticket.log().len());
+        self
+    }
+
+    /// The name of the run.
+    pub(crate) fn id(&self) -> &str {
+        &self.ticket.id
+    }
+}
+
+impl Drop for Held {
+    fn drop(&mut self) {
+        self.0.cancel();
+    }
+}

@@ -1,0 +1,66 @@
+//! A run as it happens.
+
+use std::convert::Infallible;
+use std::sync::Arc;
+
+use belljar::Chunk;
+use futures_util::stream::{Stream, unfold};
+use hyper::body::{Bytes, Frame};
+use serde::Serialize;
+
+use super::headers::Form;
+use crate::broker::{Follower, Held, Told};
+use crate::json::{self, Encoded, Problem};
+
+#[derive(Serialize)]
+struct Row<'a, T: Serialize> {
+    event: &'a str,
+    seq: usize,
+    #[serde(flatten)]
+    what: T,
+}
+
+#[derive(Serialize)]
+struct Named<'a> {
+    id: &'a str,
+}
+
+#[derive(Serialize)]
+struct Failed<'a> {
+    problem: &'a Problem,
+}
+
+/// Everything that `follower` comes to see. With `held`, the run ends when nobody listens.
+pub(super) fn stream(
+    follower: Follower,
+    form: Form,
+    held: Option<Held>,
+) -> impl Stream<Item = Result<Frame<Bytes>, Infallible>> + Send {
+    unfold((follower, held), move |(mut follower, held)| async move {
+        let (seq, told) = follower.next().await?;
+        let text = tell(follower.id(), seq, &told, form);
+        Some((Ok(Frame::data(Bytes::from(text))), (follower, held)))
+    })
+}
+
+fn tell(id: &str, seq: usize, told: &Arc<Told>, form: Form) -> String {
+    let (event, text) = match &**told {
+        Told::Queued => ("queued", row("queued", seq, Named { id })),
+        Told::Started => ("started", row("started", seq, Named { id })),
+        Told::Output(Chunk::Stdout(bytes)) => ("stdout", row("stdout", seq, Encoded::new(bytes))),
+        Told::Output(Chunk::Stderr(bytes)) => ("stderr", row("stderr", seq, Encoded::new(bytes))),
+        Told::Ended(Ok(answer)) => {
+            let outcome = &answer.text;
+            ("outcome", format!(r#"{{"event":"outcome","seq":{seq},"outcome":{outcome}}}"#))
+        }
+        Told::Ended(Err(problem)) => ("problem", row("problem", seq, Failed { problem })),
+    };
+    match form {
+        Form::Lines => format!("{text}\n"),
+        Form::Sse => format!("id: {seq}\nevent: {event}\ndata: {text}\n\n"),
+    }
+}
+
+fn row<T: Serialize>(event: &str, seq: usize, what: T) -> String {
+    json::line(&Row { event, seq, what })
+}

@@ -133,6 +133,7 @@ fn line(told: Told) -> String {
         Told::Started(id) => Event::Started { id },
         Told::Output(Chunk::Stdout(bytes)) => Event::Stdout(Encoded::new(&bytes)),
         Told::Output(Chunk::Stderr(bytes)) => Event::Stderr(Encoded::new(&bytes)),
+        Told::Output(_) => Event::Unknown,
         Told::Ended(Ok(outcome)) => Event::Outcome { outcome },
         Told::Ended(Err(problem)) => Event::Problem { problem },
     };

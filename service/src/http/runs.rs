@@ -85,6 +85,8 @@ async fn watch(
             _ = phase.wait_for(|phase| *phase == Phase::Ending) => return false,
         };
         match chunk {
+            // What was refused is in the outcome.
+            Some(Chunk::Denial(_)) => {}
             Some(chunk) => drop(tell.send(Told::Output(chunk))),
             None => return true,
         }

@@ -16,7 +16,7 @@ use serde::Serialize;
 pub(crate) use data::Encoded;
 pub(crate) use event::Event;
 pub(crate) use limits::{LimitsRow, millis};
-pub(crate) use outcome::{Artifact, Outcome};
+pub(crate) use outcome::{Artifact, Denial, Outcome};
 pub(crate) use problem::{Problem, Whose};
 pub(crate) use request::{Request, Wish, floor};
 pub(crate) use runtimes::{RuntimeRow, rows};

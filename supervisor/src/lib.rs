@@ -26,6 +26,7 @@
 
 mod doctor;
 mod error;
+mod input;
 mod judge;
 mod keeper;
 mod limits;
@@ -61,6 +62,7 @@ mod redact;
 
 pub use doctor::{Finding, Inspection, OutOfReach, inspect, shipped};
 pub use error::{Error, Fault};
+pub use input::Input;
 pub use limits::{Limits, OnOutputLimit};
 pub use outcome::{Artifact, Denied, Outcome, Output, Start, TimeLimit, Timings, Usage, Verdict};
 pub use receipt::{Floor, LayerReceipt, LimitReceipt, Receipt, State};

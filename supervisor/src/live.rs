@@ -8,10 +8,9 @@ use tokio::sync::oneshot;
 
 use crate::barrier::Seen;
 use crate::keeper::Ready;
-use crate::output::Live;
 use crate::plan::{Errand, Plan, Site};
 use crate::raise;
-use crate::watch::Watch;
+use crate::watch::{Following, Watch};
 use crate::{Error, Outcome, Start};
 
 /// Where a run takes place.
@@ -29,7 +28,7 @@ pub(crate) async fn live(
     errand: Errand,
     way: Way,
     cancelled: oneshot::Receiver<()>,
-    confined: oneshot::Sender<(Live, Live)>,
+    confined: oneshot::Sender<Following>,
 ) -> Result<Outcome, Error> {
     match way {
         Way::Cold(site) => cold(plan, errand, *site, cancelled, confined).await,
@@ -42,7 +41,7 @@ async fn cold(
     errand: Errand,
     site: Site,
     mut cancelled: oneshot::Receiver<()>,
-    confined: oneshot::Sender<(Live, Live)>,
+    confined: oneshot::Sender<Following>,
 ) -> Result<Outcome, Error> {
     let (host, limits) = (plan.host, &plan.limits);
     let (mut raised, orders) = raise::spawn(host, limits, &plan.id, site, errand).await?;
@@ -61,7 +60,7 @@ async fn cold(
     };
     let mut watch = Watch::begin(&plan, raised, None, Start::Cold);
     // Nobody may be interested in live output.
-    drop(confined.send((watch.raised.stdout.live(), watch.raised.stderr.live())));
+    drop(confined.send(watch.following()));
     let jar_time = plan.accepted.elapsed();
     if let Err(error) = watch.raised.channel.send(&Order::Proceed, &[]).await {
         watch.raised.tear_down().await;
@@ -85,7 +84,7 @@ async fn warm(
     errand: Errand,
     ready: Ready,
     mut cancelled: oneshot::Receiver<()>,
-    confined: oneshot::Sender<(Live, Live)>,
+    confined: oneshot::Sender<Following>,
 ) -> Result<Outcome, Error> {
     let Ready { raised, confinement, seen, line, waiting, kept, .. } = ready;
     let start = match waiting {
@@ -118,14 +117,14 @@ impl Leash {
         plan: &Plan,
         errand: Errand,
         cancelled: &mut oneshot::Receiver<()>,
-        confined: oneshot::Sender<(Live, Live)>,
+        confined: oneshot::Sender<Following>,
         jar_time: Duration,
         confinement: &Confinement,
     ) -> Result<Outcome, Error> {
         let Some((watch, seen)) = &mut self.0 else {
             return Err(Error::Protocol("a run was started twice".to_owned()));
         };
-        drop(confined.send((watch.raised.stdout.live(), watch.raised.stderr.live())));
+        drop(confined.send(watch.following()));
         watch.started = Instant::now();
         watch.hand_over(errand).await?;
         let intent = watch.until_over(plan, cancelled).await;

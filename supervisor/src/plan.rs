@@ -12,6 +12,7 @@ use belljar_protocol::{
 use crate::cgroup::Hierarchy;
 use crate::glob::Pattern;
 use crate::host::{self, Host, Lent};
+use crate::input::Feed;
 use crate::limits::request;
 use crate::reach::Reach;
 use crate::receipt::LANDLOCK_WITH_SCOPES;
@@ -40,6 +41,8 @@ pub(crate) struct Errand {
     pub(crate) task: Task,
     pub(crate) contents: Option<File>,
     pub(crate) stdin: Option<File>,
+    /// What is written there while the payload runs.
+    pub(crate) feed: Option<Feed>,
 }
 
 /// Where a run takes place: a jar that is not built yet.
@@ -116,8 +119,7 @@ impl Errand {
             std::mem::take(&mut launch.files).into_iter().partition(work);
         launch.files = own;
         let (files, contents) = pack(&work)?;
-        let stdin = Some(&source.stdin).filter(|stdin| !stdin.is_empty());
-        let stdin = stdin.map(|stdin| in_memory("belljar-stdin", &[stdin])).transpose()?;
+        let (feed, stdin) = stdin(source)?;
         let task = Task {
             files,
             stdin: if stdin.is_some() { Stdin::Sent } else { Stdin::Empty },
@@ -127,7 +129,7 @@ impl Errand {
             secrets: std::mem::take(&mut source.secrets),
             deadline_ms: u64::try_from(settings.limits.wall.as_millis()).unwrap_or(u64::MAX),
         };
-        Ok(Self { task, contents, stdin })
+        Ok(Self { task, contents, stdin, feed })
     }
 
     /// The same for what waits in a jar: an interpreter that is up already takes a script alone.
@@ -243,6 +245,16 @@ fn pack(files: &[LaunchFile]) -> Result<(Files, Option<File>), Error> {
     }
     let contents = in_memory("belljar-files", &parts)?;
     Ok((Files { entries, contents: Contents::Sent }, Some(contents)))
+}
+
+/// What is read as standard input, and by whom it is written if it is open.
+fn stdin(source: &mut Source) -> Result<(Option<Feed>, Option<File>), Error> {
+    if source.stdin_open {
+        let (feed, stdin) = Feed::pipe(std::mem::take(&mut source.stdin))?;
+        return Ok((Some(feed), Some(stdin)));
+    }
+    let all = Some(&source.stdin).filter(|stdin| !stdin.is_empty());
+    Ok((None, all.map(|stdin| in_memory("belljar-stdin", &[stdin])).transpose()?))
 }
 
 fn in_memory(name: &str, parts: &[&[u8]]) -> Result<File, Error> {

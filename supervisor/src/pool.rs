@@ -102,6 +102,7 @@ impl Pool {
                 !restarts
                     && !is_large
                     && source.stdin.is_empty()
+                    && !source.stdin_open
                     && source.start == StartChoice::Any
             }
             Waiting::Forked => !needs_jar,

@@ -89,6 +89,7 @@ impl Sandbox {
     /// payload does is never an error.
     pub async fn run(&self, source: impl Into<Source>) -> Result<Outcome, Error> {
         let mut source = source.into();
+        source.stdin_open = false;
         let launch = plan::launch(&self.settings, &source)?;
         if let Some((ready, plan, errand)) = Box::pin(self.take(&mut source, &launch)).await? {
             // In this very task: every hop to another thread would cost as much as the hand-over.

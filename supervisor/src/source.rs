@@ -21,8 +21,10 @@ pub struct Source {
     pub code: Code,
     /// Arguments after the program's own name.
     pub args: Vec<String>,
-    /// All of its standard input.
+    /// Its standard input: all of it, or what comes first where it stays open.
     pub stdin: Vec<u8>,
+    /// Whether standard input stays open, for [`Run::write_stdin`](crate::Run::write_stdin).
+    pub stdin_open: bool,
     /// Environment beyond what the runtime sets.
     pub env: Vec<(String, String)>,
     /// What it may read and nobody else.
@@ -103,6 +105,17 @@ impl Source {
         self
     }
 
+    /// Leaves standard input open after what was set, until [`Run::close_stdin`]. A source that is
+    /// run with [`Sandbox::run`], where nobody could write any more, has it closed.
+    ///
+    /// [`Run::close_stdin`]: crate::Run::close_stdin
+    /// [`Sandbox::run`]: crate::Sandbox::run
+    #[must_use]
+    pub fn stdin_open(mut self) -> Self {
+        self.stdin_open = true;
+        self
+    }
+
     /// Adds an environment variable.
     #[must_use]
     pub fn env(mut self, name: impl Into<String>, value: impl Into<String>) -> Self {
@@ -155,6 +168,7 @@ impl Source {
             code,
             args: Vec::new(),
             stdin: Vec::new(),
+            stdin_open: false,
             env: Vec::new(),
             secrets: SecretMap::new(),
             files: Vec::new(),

@@ -6,7 +6,7 @@ use std::sync::LazyLock;
 use std::time::{Duration, Instant};
 
 use belljar_protocol::{Confinement, Ending, Order, Report, Spent, Tally};
-use tokio::sync::oneshot;
+use tokio::sync::{mpsc, oneshot};
 use tokio::time::{sleep_until, timeout};
 
 use crate::artifacts;
@@ -14,7 +14,7 @@ use crate::barrier::Seen;
 use crate::cgroup::Counters;
 use crate::judge::{self, Evidence, Intent};
 use crate::line::Line;
-use crate::output::CaptureEvent;
+use crate::output::{CaptureEvent, Live};
 use crate::plan::{Errand, Plan};
 use crate::raise::Raised;
 use crate::receipt::{Kept, Receipt, Standing};
@@ -45,6 +45,13 @@ enum Event {
     Tick,
 }
 
+/// What can be followed while a payload runs.
+pub(crate) struct Following {
+    pub(crate) stdout: Live,
+    pub(crate) stderr: Live,
+    pub(crate) denials: mpsc::Receiver<Denied>,
+}
+
 /// What is gathered while a payload runs.
 pub(crate) struct Watch {
     pub(crate) raised: Raised,
@@ -54,6 +61,8 @@ pub(crate) struct Watch {
     start: Start,
     pub(crate) kept: Option<Kept>,
     denials: Vec<Denied>,
+    /// Hears of each as it is recorded; never more than are.
+    told: Option<mpsc::Sender<Denied>>,
     fatal_denial: bool,
     tally: Tally,
     ended: Option<(Ending, Spent)>,
@@ -73,6 +82,7 @@ impl Watch {
             start,
             kept: None,
             denials: Vec::new(),
+            told: None,
             fatal_denial: false,
             tally: Tally::default(),
             ended: None,
@@ -82,9 +92,17 @@ impl Watch {
         }
     }
 
+    /// For whoever wants to know what happens as it happens.
+    pub(crate) fn following(&mut self) -> Following {
+        let (told, denials) = mpsc::channel(Tally::MAX + 1);
+        self.told = Some(told);
+        let (stdout, stderr) = (self.raised.stdout.live(), self.raised.stderr.live());
+        Following { stdout, stderr, denials }
+    }
+
     /// Tells what waits in the jar what to do.
     pub(crate) async fn hand_over(&mut self, errand: Errand) -> Result<(), Error> {
-        let Errand { task, contents, stdin } = errand;
+        let Errand { task, contents, stdin, .. } = errand;
         let deadline_ms = task.deadline_ms;
         let order = Order::Run(Box::new(task));
         let fds: Vec<_> = contents.iter().chain(&stdin).map(AsFd::as_fd).collect();
@@ -193,7 +211,12 @@ impl Watch {
                 self.fatal_denial |= denial.errno == 0;
                 // One more than is recorded otherwise: the one that ended the run.
                 if self.denials.len() <= Tally::MAX {
-                    self.denials.push(denial::explain(&denial));
+                    let denied = denial::explain(&denial);
+                    if let Some(told) = &self.told {
+                        // Nobody may be interested.
+                        drop(told.try_send(denied.clone()));
+                    }
+                    self.denials.push(denied);
                 }
             }
             Report::Tally(tally) => self.tally = tally,
@@ -271,6 +294,7 @@ impl Watch {
         seen: &Seen,
     ) -> Result<Outcome, Error> {
         let collecting = Instant::now();
+        self.told = None;
         if let Some(failure) = self.raised.failure.take() {
             return Err(failure);
         }

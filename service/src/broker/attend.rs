@@ -40,8 +40,12 @@ async fn run(
     // Never left halfway: what a start has made is unmade by whoever has its run.
     let mut run = Box::pin(sandbox.start(wish.source)).await?;
     drop(room);
+    ticket.give_input(run.input());
     ticket.tell(Told::Started);
-    if watch(broker, ticket, &mut run).await { run.wait().await } else { run.kill().await }
+    let is_over = watch(broker, ticket, &mut run).await;
+    // It keeps standard input open.
+    ticket.give_input(None);
+    if is_over { run.wait().await } else { run.kill().await }
 }
 
 /// Passes on what a run writes; whether it came to its end by itself.

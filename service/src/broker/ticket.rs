@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::SystemTime;
 
-use belljar::Chunk;
+use belljar::{Chunk, Input};
 use tokio::sync::{Notify, watch};
 
 use crate::json::{self, Outcome, Problem};
@@ -23,6 +23,8 @@ pub(crate) struct Ticket {
     length: watch::Sender<usize>,
     stage: watch::Sender<Stage>,
     pub(super) end: Notify,
+    /// Standard input, while it is open.
+    input: Mutex<Option<Input>>,
 }
 
 /// How far a run has come.
@@ -80,6 +82,7 @@ impl Ticket {
             length: watch::Sender::new(1),
             stage: watch::Sender::new(Stage::Queued),
             end: Notify::new(),
+            input: Mutex::default(),
         })
     }
 
@@ -122,6 +125,23 @@ impl Ticket {
     /// Ends it, and everything that it started.
     pub(crate) fn cancel(&self) {
         self.end.notify_one();
+    }
+
+    /// Standard input, if it was left open and the payload has begun.
+    pub(crate) fn input(&self) -> Option<Input> {
+        self.input.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// Nothing more is written to standard input.
+    pub(crate) fn close_input(&self) {
+        if let Some(input) = self.give_input(None) {
+            input.close();
+        }
+    }
+
+    pub(super) fn give_input(&self, input: Option<Input>) -> Option<Input> {
+        let mut held = self.input.lock().unwrap_or_else(PoisonError::into_inner);
+        std::mem::replace(&mut held, input)
     }
 
     /// Ties it to a caller.

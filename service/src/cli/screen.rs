@@ -35,6 +35,8 @@ impl Screen {
         match &chunk {
             Chunk::Stdout(bytes) => self.shown_stdout += bytes.len(),
             Chunk::Stderr(bytes) => self.shown_stderr += bytes.len(),
+            // Shown with the outcome.
+            _ => return,
         }
         // Fails only when the writing has ended, which is told elsewhere.
         drop(self.chunks.send(chunk));
@@ -58,6 +60,7 @@ fn write_all(chunks: &mpsc::Receiver<Chunk>) -> io::Result<()> {
         match chunk {
             Chunk::Stdout(bytes) => stdout.write(&bytes)?,
             Chunk::Stderr(bytes) => stderr.write(&bytes)?,
+            _ => {}
         }
     }
     stdout.finish()?;

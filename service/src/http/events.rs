@@ -10,7 +10,7 @@ use serde::Serialize;
 
 use super::headers::Form;
 use crate::broker::{Follower, Held, Told};
-use crate::json::{self, Encoded, Problem};
+use crate::json::{self, Denial, Encoded, Problem};
 
 #[derive(Serialize)]
 struct Row<'a, T: Serialize> {
@@ -49,6 +49,11 @@ fn tell(id: &str, seq: usize, told: &Arc<Told>, form: Form) -> String {
         Told::Started => ("started", row("started", seq, Named { id })),
         Told::Output(Chunk::Stdout(bytes)) => ("stdout", row("stdout", seq, Encoded::new(bytes))),
         Told::Output(Chunk::Stderr(bytes)) => ("stderr", row("stderr", seq, Encoded::new(bytes))),
+        Told::Output(Chunk::Denial(denied)) => {
+            ("denial", row("denial", seq, Denial::from(denied.clone())))
+        }
+        // What a newer library tells is told by the outcome as well.
+        Told::Output(_) => return String::new(),
         Told::Ended(Ok(answer)) => {
             let outcome = &answer.text;
             ("outcome", format!(r#"{{"event":"outcome","seq":{seq},"outcome":{outcome}}}"#))

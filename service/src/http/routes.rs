@@ -33,6 +33,9 @@ pub(super) async fn answer(
         (&Method::GET, ["v1", "runs", id, "events"]) => {
             runs::follow(server, tenant, id, &request.into_parts().0)
         }
+        (&Method::POST, ["v1", "runs", id, "stdin"]) => {
+            runs::feed(server, tenant, id, request).await
+        }
         (&Method::GET, ["v1", "runtimes"]) => runtimes(server).await,
         (&Method::GET, ["healthz"]) => Ok(health(server)),
         (
@@ -40,7 +43,7 @@ pub(super) async fn answer(
             ["healthz"]
             | ["v1", "runs" | "runtimes"]
             | ["v1", "runs", _]
-            | ["v1", "runs", _, "events"],
+            | ["v1", "runs", _, "events" | "stdin"],
         ) => Err(wrong_method()),
         _ => Err(not_found("there is no such place")),
     };

@@ -106,6 +106,29 @@ pub(super) fn follow(
     Ok(stream(form, events::stream(follower, form, None)))
 }
 
+/// `POST /v1/runs/ID/stdin`. Returns when the payload has room for all of it.
+pub(super) async fn feed(
+    server: &Arc<Server>,
+    tenant: &str,
+    id: &str,
+    request: Request<Incoming>,
+) -> Result<Answer, Refusal> {
+    let (head, body) = request.into_parts();
+    headers::only(head.uri.query(), &["eof"])?;
+    let is_last = headers::word(head.uri.query(), "eof").is_some_and(|word| word == "true");
+    let ticket = known(server, tenant, id)?;
+    let (bytes, _room) = body::read(body, &server.room).await?;
+    let closed =
+        |why: &str| Refusal::invalid(StatusCode::CONFLICT, format!("standard input: {why}"));
+    ticket.begun().await.map_err(|problem| Refusal::from(&*problem))?;
+    let input = ticket.input().ok_or_else(|| closed("it is not open; ask with stdin_open"))?;
+    input.write(&bytes).await.map_err(|error| closed(&error.to_string()))?;
+    if is_last {
+        ticket.close_input();
+    }
+    Ok(done())
+}
+
 /// `DELETE /v1/runs/ID`. The outcome is told to whoever waits for it.
 pub(super) fn cancel(server: &Arc<Server>, tenant: &str, id: &str) -> Result<Answer, Refusal> {
     known(server, tenant, id)?.cancel();

@@ -26,6 +26,8 @@ pub(crate) struct Request {
     args: Vec<String>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     stdin: Option<Data>,
+    #[serde(default)]
+    stdin_open: bool,
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     env: BTreeMap<String, String>,
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
@@ -134,6 +136,9 @@ impl Request {
         };
         let stdin = self.stdin.map(Data::bytes).transpose();
         source.stdin = stdin.map_err(|why| invalid("stdin", &why))?.unwrap_or_default();
+        if self.stdin_open {
+            source = source.stdin_open();
+        }
         for (name, value) in self.secrets {
             let value = value.bytes().map_err(|why| invalid("a secret", &why))?;
             source = source.secret(&name, value)?;

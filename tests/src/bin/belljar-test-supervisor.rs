@@ -13,7 +13,7 @@ async fn main() -> Result<(), belljar::Error> {
     while !said.contains(&b'\n') {
         match run.output().await {
             Some(Chunk::Stdout(bytes)) => said.extend(bytes),
-            Some(Chunk::Stderr(_)) => {}
+            Some(_) => {}
             None => break,
         }
     }

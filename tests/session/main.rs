@@ -1,0 +1,13 @@
+//! What goes on: standard input that stays open, and sessions.
+
+#![expect(clippy::expect_used, clippy::panic, reason = "a test fails by panicking")]
+
+use std::process::ExitCode;
+
+use belljar_tests::Suite;
+
+mod stdin;
+
+fn main() -> ExitCode {
+    Suite::new("session").with(stdin::tests()).run()
+}

@@ -12,6 +12,7 @@ mod drain;
 mod gone;
 mod hostile;
 mod kinds;
+mod lifecycle;
 mod parity;
 mod served;
 mod socket;
@@ -23,6 +24,7 @@ use belljar_tests::Suite;
 fn main() -> ExitCode {
     Suite::new("service")
         .with(kinds::tests())
+        .with(lifecycle::tests())
         .with(parity::tests())
         .with(socket::tests())
         .with(gone::tests())

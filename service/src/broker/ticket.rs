@@ -183,13 +183,16 @@ impl Follower {
     /// safe.
     pub(crate) async fn next(&mut self) -> Option<(usize, Arc<Told>)> {
         loop {
-            let told = self.ticket.log().get(self.next).cloned();
+            let (told, is_over) = {
+                let log = self.ticket.log();
+                let is_over = matches!(log.last().map(|told| &**told), Some(Told::Ended(_)));
+                (log.get(self.next).cloned(), is_over)
+            };
             if let Some(told) = told {
                 self.next += 1;
                 return Some((self.next, told));
             }
-            let last = self.next.checked_sub(1).and_then(|at| self.ticket.log().get(at).cloned());
-            if matches!(last.as_deref(), Some(Told::Ended(_))) {
+            if is_over {
                 return None;
             }
             let (length, next) = (&mut self.length, self.next);
@@ -199,7 +202,7 @@ impl Follower {
 
     /// Leaves out what has a number up to `seen`.
     pub(crate) fn skip(mut self, seen: usize) -> Self {
-        self.next = seen.min(self.ticket.log().len());
+        self.next = seen;
         self
     }
 

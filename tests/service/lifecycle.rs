@@ -1,0 +1,201 @@
+//! A run by its name: accepted, inspected, followed, fed, cancelled.
+
+use std::io::{BufRead, BufReader, Write};
+use std::time::Duration;
+
+use belljar_tests::{Test, tests};
+use serde_json::Value;
+
+use crate::served::{PATIENCE, Served, lives, mark, request, soon};
+
+pub(crate) fn tests() -> Vec<Test> {
+    tests![
+        a_run_that_nobody_waits_for_is_found_by_its_name(Bash),
+        an_answer_waits_for_an_end_as_long_as_it_is_asked_to(Bash),
+        events_come_from_the_first_and_as_they_happen(Bash),
+        events_can_be_had_as_server_sent_events(Bash),
+        standard_input_is_fed_and_ended(Bash),
+        standard_input_that_is_not_open_takes_nothing(Bash),
+        a_payload_that_does_not_read_holds_back_nobody_else(Bash),
+        labels_come_back(Bash),
+        a_cancelled_run_says_so(Bash),
+        what_is_refused_is_told_as_it_happens(Python),
+        a_name_is_not_guessed_and_no_word_is_overlooked(),
+    ]
+}
+
+/// Status and body of an answer to a request with one more header.
+fn ask_with(served: &Served, method: &str, place: &str, header: &str, body: &str) -> (u16, String) {
+    let request = request(method, place, body).replace("host: x", &format!("host: x\r\n{header}"));
+    let answer = served.say(request.as_bytes());
+    let (head, body) = answer.split_once("\r\n\r\n").unwrap();
+    (head.split(' ').nth(1).unwrap().parse().unwrap(), body.to_owned())
+}
+
+/// Starts a run that nobody waits for, and tells its name.
+fn accepted(served: &Served, body: &str) -> String {
+    let (status, body) = ask_with(served, "POST", "/v1/runs", "prefer: respond-async", body);
+    assert_eq!(status, 202, "{body}");
+    let row: Value = serde_json::from_str(&body).unwrap();
+    assert!(["queued", "running"].contains(&row["status"].as_str().unwrap()), "{row}");
+    row["id"].as_str().unwrap().to_owned()
+}
+
+fn bash(code: &str, more: &str) -> String {
+    let code = serde_json::to_string(code).unwrap();
+    format!(r#"{{"runtime":"bash","code":{code}{more}}}"#)
+}
+
+fn waited(served: &Served, id: &str) -> Value {
+    let (status, body) = served.ask("GET", &format!("/v1/runs/{id}?wait_ms=20000"), "");
+    assert_eq!(status, 200, "{body}");
+    serde_json::from_str(&body).unwrap()
+}
+
+/// What `GET …/events` says, line by line, to its end.
+fn events(served: &Served, id: &str, query: &str, accept: &str) -> Vec<String> {
+    let mut stream = served.connect();
+    let place = format!("/v1/runs/{id}/events{query}");
+    let head = format!("GET {place} HTTP/1.0\r\nhost: x\r\naccept: {accept}\r\n\r\n");
+    stream.write_all(head.as_bytes()).unwrap();
+    let lines = BufReader::new(stream).lines().map(Result::unwrap);
+    lines.skip_while(|line| !line.is_empty()).skip(1).collect()
+}
+
+async fn a_run_that_nobody_waits_for_is_found_by_its_name() {
+    let served = Served::start(&["--warm", "bash"]);
+    let id = accepted(&served, &bash("echo first; sleep 0.3; exit 3", ""));
+    let (status, body) = served.ask("GET", &format!("/v1/runs/{id}"), "");
+    let row: Value = serde_json::from_str(&body).unwrap();
+    assert_eq!(
+        (status, row["id"].as_str(), row["runtime"].as_str()),
+        (200, Some(&*id), Some("bash"))
+    );
+    let outcome = waited(&served, &id);
+    assert_eq!(outcome["id"], *id);
+    assert_eq!((&outcome["status"], &outcome["exit_code"]), (&"nonzero_exit".into(), &3.into()));
+    assert_eq!(outcome["stdout"], "first\n");
+}
+
+async fn an_answer_waits_for_an_end_as_long_as_it_is_asked_to() {
+    let served = Served::start(&[]);
+    let id = accepted(&served, &bash("sleep 60", ""));
+    let (status, body) = served.ask("GET", &format!("/v1/runs/{id}?wait_ms=50"), "");
+    let row: Value = serde_json::from_str(&body).unwrap();
+    assert!(["queued", "running"].contains(&row["status"].as_str().unwrap()), "{status} {row}");
+    assert_eq!(served.ask("DELETE", &format!("/v1/runs/{id}"), "").0, 204);
+}
+
+async fn events_come_from_the_first_and_as_they_happen() {
+    let served = Served::start(&[]);
+    let id = accepted(&served, &bash("echo one; sleep 0.3; echo two >&2; sleep 0.3; echo 3", ""));
+    std::thread::sleep(Duration::from_millis(150));
+    let lines = events(&served, &id, "", "application/x-ndjson");
+    let rows = lines.iter().map(|line| serde_json::from_str(line).unwrap()).collect::<Vec<Value>>();
+    let names = rows.iter().map(|row| row["event"].as_str().unwrap()).collect::<Vec<_>>();
+    assert_eq!(names, ["queued", "started", "stdout", "stderr", "stdout", "outcome"]);
+    let numbers = rows.iter().map(|row| row["seq"].as_u64().unwrap()).collect::<Vec<_>>();
+    assert_eq!(numbers, [1, 2, 3, 4, 5, 6]);
+    assert_eq!(rows[5]["outcome"]["stdout"], "one\n3\n");
+}
+
+async fn events_can_be_had_as_server_sent_events() {
+    let served = Served::start(&[]);
+    let id = accepted(&served, &bash("sleep 0.5; echo one", ""));
+    let lines = events(&served, &id, "?since=2", "text/event-stream");
+    assert_eq!((&*lines[0], &*lines[1]), ("id: 3", "event: stdout"), "{lines:?}");
+    assert!(lines[2].starts_with(r#"data: {"event":"stdout","seq":3,"#), "{lines:?}");
+    assert_eq!((&*lines[3], &*lines[5]), ("", "event: outcome"), "{lines:?}");
+}
+
+async fn standard_input_is_fed_and_ended() {
+    let served = Served::start(&["--warm", "bash"]);
+    let body = bash(
+        "while read -r line; do echo \"<$line>\"; done; echo end",
+        r#","stdin":"a\n","stdin_open":true"#,
+    );
+    let id = accepted(&served, &body);
+    let place = format!("/v1/runs/{id}/stdin");
+    assert_eq!(served.ask("POST", &place, "b\n").0, 204);
+    assert_eq!(served.ask("POST", &format!("{place}?eof=true"), "c\n").0, 204);
+    assert_eq!(waited(&served, &id)["stdout"], "<a>\n<b>\n<c>\nend\n");
+}
+
+async fn standard_input_that_is_not_open_takes_nothing() {
+    let served = Served::start(&[]);
+    let id = accepted(&served, &bash("sleep 60", ""));
+    let (status, body) = served.ask("POST", &format!("/v1/runs/{id}/stdin"), "x");
+    assert_eq!(status, 409, "{body}");
+    assert!(body.contains(r#""code":"invalid_request""#), "{body}");
+    assert_eq!(served.ask("DELETE", &format!("/v1/runs/{id}"), "").0, 204);
+}
+
+async fn a_payload_that_does_not_read_holds_back_nobody_else() {
+    let served = Served::start(&[]);
+    let id = accepted(&served, &bash("sleep 60", r#","stdin_open":true"#));
+    let mut writer = served.connect();
+    let body = "x".repeat(1 << 20);
+    let head = request("POST", &format!("/v1/runs/{id}/stdin"), &body);
+    writer.write_all(head.as_bytes()).unwrap();
+    assert!(served.is_well());
+    assert_eq!(served.ask("DELETE", &format!("/v1/runs/{id}"), "").0, 204);
+    let mut answer = String::new();
+    BufReader::new(writer).read_line(&mut answer).unwrap();
+    assert!(answer.starts_with("HTTP/1.1 409"), "{answer}");
+}
+
+async fn labels_come_back() {
+    let served = Served::start(&[]);
+    let (status, body) =
+        served.ask("POST", "/v1/runs", &bash("exit", r#","labels":{"job":"7","who":"ä"}"#));
+    let outcome: Value = serde_json::from_str(&body).unwrap();
+    assert_eq!(
+        (status, &outcome["labels"]["job"], &outcome["labels"]["who"]),
+        (200, &"7".into(), &"ä".into())
+    );
+    let many = (0..17).map(|at| format!(r#""k{at}":"""#)).collect::<Vec<_>>().join(",");
+    let (status, body) =
+        served.ask("POST", "/v1/runs", &bash("exit", &format!(r#","labels":{{{many}}}"#)));
+    assert_eq!(status, 400, "{body}");
+    assert!(body.contains("labels"), "{body}");
+}
+
+async fn a_cancelled_run_says_so() {
+    let served = Served::start(&["--warm", "bash"]);
+    let mark = mark();
+    let id = accepted(&served, &bash(&format!("sleep {mark}"), ""));
+    assert!(soon(PATIENCE, || lives(&mark)), "it does not begin");
+    let waiting = std::thread::scope(|scope| {
+        let waiting = scope.spawn(|| waited(&served, &id));
+        assert_eq!(served.ask("DELETE", &format!("/v1/runs/{id}"), "").0, 204);
+        waiting.join().unwrap()
+    });
+    assert_eq!(waiting["status"], "cancelled");
+    assert!(soon(Duration::from_millis(500), || !lives(&mark)), "it is said to have ended");
+}
+
+async fn what_is_refused_is_told_as_it_happens() {
+    let served = Served::start(&[]);
+    let code = "import ctypes, time; ctypes.CDLL(None).ptrace(0, 0, 0, 0); time.sleep(0.5)";
+    let id = accepted(&served, &format!(r#"{{"runtime":"python","code":"{code}"}}"#));
+    let lines = events(&served, &id, "", "application/x-ndjson");
+    let denial = lines.iter().find(|line| line.starts_with(r#"{"event":"denial""#)).unwrap();
+    let row: Value = serde_json::from_str(denial).unwrap();
+    assert!(row["what"].as_str().unwrap().contains("ptrace"), "{row}");
+    assert!(row["hint"].is_string(), "{row}");
+}
+
+async fn a_name_is_not_guessed_and_no_word_is_overlooked() {
+    let served = Served::start(&[]);
+    for place in ["/v1/runs/x", "/v1/runs/x/events", "/v1/runs/../etc", "/v1/nothing"] {
+        let (status, body) = served.ask("GET", place, "");
+        assert_eq!(status, 404, "{place}: {body}");
+        assert!(body.contains(r#""code":"not_found""#), "{body}");
+    }
+    for (method, place) in [("POST", "/v1/runs?wait=1"), ("GET", "/v1/runs/x?wiat_ms=1")] {
+        let (status, body) = served.ask(method, place, "{}");
+        assert_eq!(status, 400, "{place}: {body}");
+        assert!(body.contains("query"), "{body}");
+    }
+    assert_eq!(served.ask("PUT", "/v1/runs", "").0, 405);
+}

@@ -7,6 +7,7 @@ mod outcome;
 mod problem;
 mod request;
 mod runtimes;
+pub(crate) mod time;
 
 use serde::Serialize;
 

@@ -9,3 +9,5 @@ mod client;
 mod http;
 mod json;
 mod sandboxes;
+#[cfg_attr(not(test), expect(dead_code, reason = "the broker is what opens it"))]
+mod store;

@@ -9,24 +9,29 @@ use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use tokio::sync::{Semaphore, watch};
+use belljar::Limits;
+use tokio::sync::watch;
 use tokio::time::{sleep, timeout};
 
+use crate::queue::Queue;
 use crate::sandboxes::Sandboxes;
+use crate::store::Store;
 
-pub(crate) use submission::{Submission, Submitted};
+pub(crate) use submission::{Key, Submission, Submitted};
 pub(crate) use ticket::{Ended, Follower, Held, Ticket, Told};
 
-/// Runs at one time.
-const MOST_RUNS: u32 = 64;
 /// How long the kernel and whoever reads the answers have at the end.
 pub(crate) const LAST_WORDS: Duration = Duration::from_secs(5);
 
 /// What all doors share.
 pub(crate) struct Broker {
     pub(crate) sandboxes: Sandboxes,
-    /// One permit for each run until nothing of it is left.
-    turns: Arc<Semaphore>,
+    pub(crate) queue: Queue,
+    pub(crate) store: Store,
+    /// Limits of a run that names none.
+    usual: Limits,
+    /// Runs that have not ended.
+    alive: watch::Sender<u64>,
     phase: watch::Sender<Phase>,
     /// Those that have not ended, by their names.
     tickets: Mutex<HashMap<String, Arc<Ticket>>>,
@@ -43,10 +48,13 @@ pub(crate) enum Phase {
 }
 
 impl Broker {
-    pub(crate) fn new(sandboxes: Sandboxes) -> Arc<Self> {
+    pub(crate) fn new(sandboxes: Sandboxes, queue: Queue, store: Store) -> Arc<Self> {
         Arc::new(Self {
             sandboxes,
-            turns: Arc::new(Semaphore::new(MOST_RUNS as usize)),
+            queue,
+            store,
+            usual: Limits::strict(),
+            alive: watch::Sender::new(0),
             phase: watch::Sender::new(Phase::Serving),
             tickets: Mutex::default(),
         })
@@ -68,13 +76,19 @@ impl Broker {
     pub(crate) async fn drain(&self, grace: Duration, hurry: impl Future<Output = ()>) {
         self.phase.send_replace(Phase::Draining);
         tokio::select! {
-            _ = self.turns.acquire_many(MOST_RUNS) => {}
+            () = self.rest() => {}
             () = sleep(grace) => {}
             () = hurry => {}
         }
         self.phase.send_replace(Phase::Ending);
-        drop(timeout(LAST_WORDS, self.turns.acquire_many(MOST_RUNS)).await);
+        drop(timeout(LAST_WORDS, self.rest()).await);
         self.sandboxes.close().await;
+        self.store.close().await;
+    }
+
+    /// Returns when no run goes on.
+    async fn rest(&self) {
+        drop(self.alive.subscribe().wait_for(|alive| *alive == 0).await);
     }
 
     /// A run of `tenant` that has not ended.

@@ -5,6 +5,7 @@ mod body;
 mod connection;
 mod events;
 mod headers;
+mod past;
 mod routes;
 mod runs;
 mod socket;

@@ -7,9 +7,9 @@ mod outcome;
 mod problem;
 mod request;
 mod runtimes;
+pub(crate) mod time;
 
 use std::collections::BTreeMap;
-use std::time::SystemTime;
 
 use serde::Serialize;
 
@@ -20,14 +20,10 @@ pub(crate) use outcome::{Artifact, Denial, Outcome};
 pub(crate) use problem::{Problem, Whose};
 pub(crate) use request::{Request, Wish, floor};
 pub(crate) use runtimes::{RuntimeRow, rows};
+pub(crate) use time::{now_ms, rfc3339};
 
 /// What a caller knows a run by.
 pub(crate) type Labels = BTreeMap<String, String>;
-
-/// A moment as RFC 3339 has it, in UTC.
-pub(crate) fn rfc3339(time: SystemTime) -> String {
-    humantime::format_rfc3339_millis(time).to_string()
-}
 
 /// JSON that a terminal can show: DEL, the C1 controls and those that reverse the order of text,
 /// which JSON lets stand for themselves, are escaped. Outside of strings JSON has none of them.

@@ -9,6 +9,6 @@ mod broker;
 mod client;
 mod http;
 mod json;
-#[cfg_attr(not(test), expect(dead_code, reason = "nobody waits for a turn yet"))]
 mod queue;
 mod sandboxes;
+mod store;

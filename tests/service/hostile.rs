@@ -64,7 +64,7 @@ async fn a_request_that_makes_no_sense_is_a_problem_with_a_code() {
         ),
         ("POST", "/v1/runs", r#"{"runtime":"native","code":"1"}"#, 400, "invalid_request"),
         ("POST", "/v1/runs", r#"{"runtime":"cobol","code":"1"}"#, 422, "unknown_runtime"),
-        ("GET", "/v1/runs", "", 405, "invalid_request"),
+        ("PATCH", "/v1/runs", "", 405, "invalid_request"),
         ("DELETE", "/v1/runs/x", "", 404, "not_found"),
         ("GET", "/v1/runs/../../etc/passwd", "", 404, "not_found"),
         ("GET", "/", "", 404, "not_found"),

@@ -20,6 +20,10 @@ pub(crate) fn tests() -> Vec<Test> {
         labels_come_back(Bash),
         a_cancelled_run_says_so(Bash),
         what_is_refused_is_told_as_it_happens(Python),
+        a_request_that_is_repeated_is_the_same_run(Bash),
+        a_run_with_a_key_outlives_its_client(Bash),
+        runs_are_history_when_they_have_ended(Bash),
+        an_artifact_can_be_had_by_its_name(Bash),
         a_name_is_not_guessed_and_no_word_is_overlooked(),
     ]
 }
@@ -198,4 +202,73 @@ async fn a_name_is_not_guessed_and_no_word_is_overlooked() {
         assert!(body.contains("query"), "{body}");
     }
     assert_eq!(served.ask("PUT", "/v1/runs", "").0, 405);
+}
+
+async fn a_request_that_is_repeated_is_the_same_run() {
+    let served = Served::start(&[]);
+    let key = "idempotency-key: one";
+    let body = bash("echo $RANDOM$RANDOM; sleep 0.2", "");
+    let runs = std::thread::scope(|scope| {
+        let asked =
+            [(); 4].map(|()| scope.spawn(|| ask_with(&served, "POST", "/v1/runs", key, &body)));
+        asked.map(|asked| asked.join().unwrap())
+    });
+    assert_eq!(runs[0].0, 200, "{}", runs[0].1);
+    assert!(runs.iter().all(|run| *run == runs[0]), "{runs:?}");
+    let again = ask_with(&served, "POST", "/v1/runs", key, &body);
+    assert_eq!(again, runs[0]);
+    let (status, body) = ask_with(&served, "POST", "/v1/runs", key, &bash("echo other", ""));
+    assert_eq!(status, 422, "{body}");
+    assert!(body.contains("Idempotency-Key"), "{body}");
+}
+
+async fn a_run_with_a_key_outlives_its_client() {
+    let served = Served::start(&[]);
+    let body = bash("sleep 0.4; echo done", "");
+    let asked = request("POST", "/v1/runs", &body);
+    let asked = asked.replace("host: x", "host: x\r\nidempotency-key: two");
+    let mut stream = served.connect();
+    stream.write_all(asked.as_bytes()).unwrap();
+    std::thread::sleep(Duration::from_millis(100));
+    drop(stream);
+    let (status, body) = ask_with(&served, "POST", "/v1/runs", "idempotency-key: two", &body);
+    let outcome: Value = serde_json::from_str(&body).unwrap();
+    assert_eq!((status, &outcome["stdout"]), (200, &"done\n".into()));
+}
+
+async fn runs_are_history_when_they_have_ended() {
+    let served = Served::start(&[]);
+    let (_, body) = served.ask("POST", "/v1/runs", &bash("exit 4", r#","labels":{"job":"a"}"#));
+    let first: Value = serde_json::from_str(&body).unwrap();
+    served.ask("POST", "/v1/runs", &bash("exit", ""));
+    let (status, body) = served.ask("GET", "/v1/runs?label=job%3Da&status=nonzero_exit", "");
+    let page: Value = serde_json::from_str(&body).unwrap();
+    assert_eq!((status, page["runs"].as_array().unwrap().len()), (200, 1), "{body}");
+    assert_eq!(page["runs"][0]["id"], first["id"]);
+    let (_, body) = served.ask("GET", "/v1/runs?limit=1", "");
+    let newest: Value = serde_json::from_str(&body).unwrap();
+    assert_eq!(newest["runs"][0]["status"], "ok", "{body}");
+    let next = newest["next"].as_str().unwrap();
+    let (_, body) = served.ask("GET", &format!("/v1/runs?limit=1&before={next}"), "");
+    let page: Value = serde_json::from_str(&body).unwrap();
+    assert_eq!(page["runs"][0]["id"], first["id"], "{body}");
+    let id = first["id"].as_str().unwrap();
+    assert_eq!(waited(&served, id), first);
+    let lines = events(&served, id, "", "application/x-ndjson");
+    let last: Value = serde_json::from_str(&lines[0]).unwrap();
+    assert_eq!((lines.len(), &last["event"], &last["outcome"]), (1, &"outcome".into(), &first));
+}
+
+async fn an_artifact_can_be_had_by_its_name() {
+    let served = Served::start(&[]);
+    let code = r"mkdir 'a b'; printf '\377\001' > 'a b/c.bin'";
+    let (_, body) = served.ask("POST", "/v1/runs", &bash(code, r#","collect":["**/*.bin"]"#));
+    let outcome: Value = serde_json::from_str(&body).unwrap();
+    let place = format!("/v1/runs/{}/artifacts/a%20b/c.bin", outcome["id"].as_str().unwrap());
+    let mut stream = served.connect();
+    stream.write_all(request("GET", &place, "").as_bytes()).unwrap();
+    let mut answer = Vec::new();
+    std::io::Read::read_to_end(&mut stream, &mut answer).unwrap();
+    assert!(answer.ends_with(b"\r\n\r\n\xff\x01"), "{}", String::from_utf8_lossy(&answer));
+    assert_eq!(served.ask("GET", &place.replace("c.bin", "d.bin"), "").0, 404);
 }

@@ -1,33 +1,38 @@
 //! The life of one run: it outlives whoever asked for it until nothing of it is left.
 
 use std::sync::Arc;
+use std::time::{Duration, Instant};
 
-use belljar::{Error, Run};
-use tokio::sync::OwnedSemaphorePermit;
+use belljar::Run;
 
-use super::ticket::Answer;
+use super::ticket::{Answer, Ended};
 use super::{Broker, Phase, Ticket, Told};
-use crate::json::{Outcome, Problem, Wish, rfc3339};
+use crate::json::{Outcome, Problem, Whose, Wish, now_ms, rfc3339};
+use crate::queue::{Busy, Turn};
 
 pub(super) async fn attend(
     broker: Arc<Broker>,
     ticket: Arc<Ticket>,
     wish: Wish,
-    turn: OwnedSemaphorePermit,
+    turn: impl Future<Output = Result<Turn, Busy>> + Unpin,
     room: Box<dyn Send>,
 ) {
-    let ended = run(&broker, &ticket, wish, room).await;
-    let ended = match ended {
-        Ok(outcome) => Ok(Answer::new(Outcome {
-            labels: ticket.labels.clone(),
-            created_at: rfc3339(ticket.created),
-            ..outcome.into()
-        })),
-        Err(error) => Err(Arc::new(Problem::from(error))),
+    let accepted = Instant::now();
+    let turn = tokio::select! {
+        turn = turn => turn.map_err(Problem::from),
+        () = ticket.end.notified() => Err(gave_up()),
+        () = broker.reaches(Phase::Ending) => Err(Problem::overloaded("the service is stopping")),
     };
+    let queued = accepted.elapsed();
+    let ended = match &turn {
+        Ok(turn) => run(&broker, &ticket, wish, room, turn, queued).await,
+        Err(problem) => Err(problem.clone()),
+    };
+    let ended = ended.map(Answer::new).map_err(Arc::new);
+    record(&broker, &ticket, &ended).await;
     ticket.tell(Told::Ended(ended));
     broker.tickets().remove(&ticket.id);
-    drop(turn);
+    broker.alive.send_modify(|alive| *alive -= 1);
 }
 
 async fn run(
@@ -35,17 +40,24 @@ async fn run(
     ticket: &Ticket,
     wish: Wish,
     room: Box<dyn Send>,
-) -> Result<belljar::Outcome, Error> {
+    turn: &Turn,
+    queued: Duration,
+) -> Result<Outcome, Problem> {
     let sandbox = broker.sandboxes.find(&wish).await?;
     // Never left halfway: what a start has made is unmade by whoever has its run.
     let mut run = Box::pin(sandbox.start(wish.source)).await?;
     drop(room);
+    broker.store.started(&ticket.id, now_ms());
     ticket.give_input(run.input());
     ticket.tell(Told::Started);
     let is_over = watch(broker, ticket, &mut run).await;
     // It keeps standard input open.
     ticket.give_input(None);
-    if is_over { run.wait().await } else { run.kill().await }
+    let mut outcome = if is_over { run.wait().await? } else { run.kill().await? };
+    turn.used(outcome.usage.cpu);
+    outcome.timings.queued = queued;
+    let (labels, created_at) = (ticket.labels.clone(), rfc3339(ticket.created_ms));
+    Ok(Outcome { labels, created_at, ..outcome.into() })
 }
 
 /// Passes on what a run writes; whether it came to its end by itself.
@@ -62,4 +74,24 @@ async fn watch(broker: &Broker, ticket: &Ticket, run: &mut Run) -> bool {
             None => return true,
         }
     }
+}
+
+/// Before anybody hears of it: what was told once is never told otherwise.
+async fn record(broker: &Broker, ticket: &Ticket, ended: &Ended) {
+    let (status, wall_ms, text) = match ended {
+        Ok(answer) => {
+            (answer.outcome.status.to_string(), Some(answer.outcome.wall_ms), answer.text.clone())
+        }
+        Err(problem) => (problem.code.to_string(), None, crate::json::line(&**problem)),
+    };
+    let (id, is_problem) = (&*ticket.id, ended.is_err());
+    let kept = broker.store.end(id, &status, is_problem, wall_ms, now_ms(), text).await;
+    if let Err(error) = kept {
+        tracing::error!(id, %error, "the end of a run is not in the history");
+    }
+}
+
+/// Nobody wants a run that never began.
+fn gave_up() -> Problem {
+    Problem::new("cancelled", Whose::Caller, "it was cancelled before it had begun")
 }

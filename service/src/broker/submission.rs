@@ -2,48 +2,119 @@
 
 use std::sync::Arc;
 
-use belljar::Limits;
+use futures_util::future::{Either, poll_immediate, ready};
+use sha2::{Digest, Sha256};
 
-use super::{Broker, Phase, Ticket, attend};
-use crate::json::{Problem, Request};
+use super::{Broker, Held, Phase, Ticket, attend};
+use crate::json::{Problem, Request, Whose};
+use crate::queue::Busy;
+use crate::store::{Opened, Opening, Row};
 
 /// A request for a run, and whose it is.
 pub(crate) struct Submission {
     pub(crate) tenant: Arc<str>,
     pub(crate) request: Request,
+    /// Asked for again, it is the same run.
+    pub(crate) key: Option<Key>,
+    /// It goes on when its caller is gone. So does whatever has a key.
+    pub(crate) is_detached: bool,
     /// What the request takes up, until it is handed to a jar.
     pub(crate) room: Box<dyn Send>,
 }
 
+/// The name that a caller gives to a request, so that it can be made again when no answer came.
+pub(crate) struct Key {
+    name: String,
+    digest: [u8; 32],
+}
+
 /// A run that was accepted.
 pub(crate) enum Submitted {
-    /// It is new.
-    New(Arc<Ticket>),
+    New(Held),
+    /// It was accepted before, and goes on.
+    Known(Arc<Ticket>),
+    /// It was accepted before, and is over.
+    Over(Box<Row>),
+}
+
+impl Key {
+    /// `request` is what came with the name, byte for byte.
+    pub(crate) fn new(name: &str, request: &[u8]) -> Self {
+        Self { name: name.to_owned(), digest: Sha256::digest(request).into() }
+    }
 }
 
 impl Broker {
-    /// Accepts a run, and returns before it begins.
+    /// Accepts a run, and returns before it begins. From then on it is in the history.
     ///
     /// # Errors
-    /// When the request makes no sense, or there is no room for it.
-    #[expect(clippy::unused_async, reason = "the history of runs is asked next")]
+    /// When the request makes no sense, there is no room for it, or no record can be made.
     pub(crate) async fn submit(
         self: &Arc<Self>,
         submission: Submission,
     ) -> Result<Submitted, Problem> {
-        let Submission { tenant, request, room } = submission;
+        // A caller that leaves must not leave a record behind that nobody closes.
+        let accepted = tokio::spawn(Arc::clone(self).accept(submission)).await;
+        accepted.unwrap_or_else(|_| Err(Problem::torn()))
+    }
+
+    async fn accept(self: Arc<Self>, submission: Submission) -> Result<Submitted, Problem> {
+        let Submission { tenant, request, key, is_detached, room } = submission;
+        let is_detached = is_detached || key.is_some();
         if self.is(Phase::Draining) {
             return Err(Problem::overloaded("the service is stopping"));
         }
-        let mut wish = request.understand(&Limits::strict())?;
-        let turn = Arc::clone(&self.turns).try_acquire_owned();
-        let turn = turn.map_err(|_| Problem::overloaded("too many runs at one time"))?;
+        let mut wish = request.understand(&self.usual)?;
+        // Refused here, it is no run.
+        self.sandboxes.runtimes.get(&wish.runtime)?;
         let id = ulid::Ulid::generate().to_string();
         wish.source.id = Some(id.clone());
         let labels = std::mem::take(&mut wish.labels);
-        let ticket = Ticket::new(id.clone(), tenant, wish.runtime.clone(), labels);
-        self.tickets().insert(id, Arc::clone(&ticket));
-        tokio::spawn(attend::attend(Arc::clone(self), Arc::clone(&ticket), wish, turn, room));
-        Ok(Submitted::New(ticket))
+        let ticket = Ticket::new(id, Arc::clone(&tenant), wish.runtime.clone(), labels);
+        let opened = self.store.begin(opening(&ticket, key)).await?;
+        match opened {
+            Opened::New => {}
+            Opened::Known(row) => {
+                let ticket = self.ticket(&tenant, &row.id);
+                return Ok(ticket.map_or(Submitted::Over(row), Submitted::Known));
+            }
+            Opened::Different => {
+                let what = "Idempotency-Key: it came with another request before";
+                return Err(Problem::new("key_reused", Whose::Caller, what));
+            }
+        }
+        let queue = self.queue.clone();
+        let memory_bytes = wish.limits.memory_bytes;
+        let mut turn = Box::pin(async move { queue.admit(&tenant, memory_bytes).await });
+        let turn = match poll_immediate(&mut turn).await {
+            None => Either::Left(turn),
+            Some(Ok(turn)) => Either::Right(ready(Ok(turn))),
+            Some(Err(busy)) => {
+                self.store.withdraw(&ticket.id).await?;
+                return Err(busy.into());
+            }
+        };
+        self.tickets().insert(ticket.id.clone(), Arc::clone(&ticket));
+        self.alive.send_modify(|alive| *alive += 1);
+        tokio::spawn(attend::attend(Arc::clone(&self), Arc::clone(&ticket), wish, turn, room));
+        Ok(Submitted::New(Held { ticket, is_detached }))
+    }
+}
+
+fn opening(ticket: &Ticket, key: Option<Key>) -> Opening {
+    Opening {
+        id: ticket.id.clone(),
+        tenant: ticket.tenant.to_string(),
+        runtime: ticket.runtime.clone(),
+        created_ms: ticket.created_ms,
+        labels: ticket.labels.clone(),
+        idempotency: key.map(|key| (key.name, key.digest)),
+    }
+}
+
+impl From<Busy> for Problem {
+    fn from(busy: Busy) -> Self {
+        let problem = Self::overloaded(busy.why);
+        Self { retry_after_ms: Some(busy.retry_after_ms), may_retry: busy.may_retry, ..problem }
     }
 }

@@ -2,7 +2,6 @@
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::SystemTime;
 
 use belljar::{Chunk, Input};
 use tokio::sync::{Notify, watch};
@@ -16,7 +15,7 @@ pub(crate) struct Ticket {
     pub(crate) tenant: Arc<str>,
     pub(crate) runtime: String,
     pub(crate) labels: BTreeMap<String, String>,
-    pub(crate) created: SystemTime,
+    pub(crate) created_ms: i64,
     /// Everything that happened, in order. Never more than what the outcome has as well.
     log: Mutex<Vec<Arc<Told>>>,
     /// How much that is, for those who follow.
@@ -62,8 +61,12 @@ pub(crate) struct Follower {
     next: usize,
 }
 
-/// A run that ends when its caller is gone: dropping this cancels it.
-pub(crate) struct Held(Arc<Ticket>);
+/// A run in the hands of its caller. Dropping this cancels it, unless it is to go on without.
+pub(crate) struct Held {
+    pub(crate) ticket: Arc<Ticket>,
+    /// Who asked for it comes again for what came of it.
+    pub(super) is_detached: bool,
+}
 
 impl Ticket {
     pub(super) fn new(
@@ -77,7 +80,7 @@ impl Ticket {
             tenant,
             runtime,
             labels,
-            created: SystemTime::now(),
+            created_ms: json::now_ms(),
             log: Mutex::new(vec![Arc::new(Told::Queued)]),
             length: watch::Sender::new(1),
             stage: watch::Sender::new(Stage::Queued),
@@ -142,11 +145,6 @@ impl Ticket {
     pub(super) fn give_input(&self, input: Option<Input>) -> Option<Input> {
         let mut held = self.input.lock().unwrap_or_else(PoisonError::into_inner);
         std::mem::replace(&mut held, input)
-    }
-
-    /// Ties it to a caller.
-    pub(crate) fn hold(self: &Arc<Self>) -> Held {
-        Held(Arc::clone(self))
     }
 
     pub(super) fn tell(&self, told: Told) {
@@ -214,6 +212,8 @@ impl Follower {
 
 impl Drop for Held {
     fn drop(&mut self) {
-        self.0.cancel();
+        if !self.is_detached {
+            self.ticket.cancel();
+        }
     }
 }

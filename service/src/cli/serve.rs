@@ -1,6 +1,7 @@
 //! `belljar serve`.
 
 use std::process::ExitCode;
+use std::time::Duration;
 
 use belljar::{Error, Template, Warm};
 
@@ -9,7 +10,9 @@ use super::options::ServeOptions;
 use super::{hear_children, known_runtimes, say};
 use crate::broker::Broker;
 use crate::http::{Listening, Server, usual_socket};
+use crate::queue::{Caps, Queue, Quota};
 use crate::sandboxes::Sandboxes;
+use crate::store::{Retention, Store};
 
 pub(super) fn main(options: ServeOptions) -> Result<ExitCode, Error> {
     let warm = warm(&options)?;
@@ -29,7 +32,13 @@ pub(super) fn main(options: ServeOptions) -> Result<ExitCode, Error> {
         if signal.is_some() {
             return Ok(());
         }
-        let broker = Broker::new(sandboxes);
+        let retention =
+            Retention { runs: 10_000, age: Duration::from_hours(168), bytes: 256 << 20 };
+        let (store, _lost) = Store::open(None, retention)?;
+        let quota =
+            Quota { running: 0, queued: 0, cpu_ms_per_minute: 0, runs_per_minute: 0, weight: 1 };
+        let queue = Queue::new(Caps { running: 64, queued: 256, memory_bytes: 0 }, quota);
+        let broker = Broker::new(sandboxes, queue, store);
         let ready = tokio::spawn({
             let (broker, shown) = (broker.clone(), listening.path().display().to_string());
             async move {

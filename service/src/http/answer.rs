@@ -6,7 +6,9 @@ use futures_util::stream::Stream;
 use http_body_util::combinators::UnsyncBoxBody;
 use http_body_util::{BodyExt, Full, StreamBody};
 use hyper::body::{Bytes, Frame};
-use hyper::header::{CACHE_CONTROL, CONTENT_TYPE, HeaderName, HeaderValue, RETRY_AFTER};
+use hyper::header::{
+    CACHE_CONTROL, CONTENT_TYPE, HeaderName, HeaderValue, RETRY_AFTER, X_CONTENT_TYPE_OPTIONS,
+};
 use hyper::{Response, StatusCode};
 use serde::Serialize;
 
@@ -75,9 +77,10 @@ impl From<Problem> for Refusal {
     fn from(problem: Problem) -> Self {
         let status = match &*problem.code {
             "invalid_request" => StatusCode::BAD_REQUEST,
+            "cancelled" => StatusCode::CONFLICT,
             "unauthorized" => StatusCode::FORBIDDEN,
             "not_found" => StatusCode::NOT_FOUND,
-            "unknown_runtime" => StatusCode::UNPROCESSABLE_ENTITY,
+            "unknown_runtime" | "key_reused" => StatusCode::UNPROCESSABLE_ENTITY,
             "overloaded" if problem.fault == Whose::Caller => StatusCode::TOO_MANY_REQUESTS,
             "overloaded" => StatusCode::SERVICE_UNAVAILABLE,
             "unenforceable" => StatusCode::NOT_IMPLEMENTED,
@@ -120,6 +123,15 @@ pub(super) fn stream(
     };
     answer.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static(kind));
     answer.headers_mut().insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
+    answer
+}
+
+/// Bytes as they are. No browser is to take them for a page.
+pub(super) fn bytes(content: Vec<u8>) -> Answer {
+    let mut answer = bare(StatusCode::OK, Full::from(content).boxed_unsync());
+    let plain = HeaderValue::from_static("application/octet-stream");
+    answer.headers_mut().insert(CONTENT_TYPE, plain);
+    answer.headers_mut().insert(X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
     answer
 }
 

@@ -7,10 +7,11 @@ use belljar::Chunk;
 use futures_util::stream::{Stream, unfold};
 use hyper::body::{Bytes, Frame};
 use serde::Serialize;
+use serde_json::value::RawValue;
 
 use super::headers::Form;
 use crate::broker::{Follower, Held, Told};
-use crate::json::{self, Denial, Encoded, Problem};
+use crate::json::{self, Denial, Encoded};
 
 #[derive(Serialize)]
 struct Row<'a, T: Serialize> {
@@ -23,11 +24,6 @@ struct Row<'a, T: Serialize> {
 #[derive(Serialize)]
 struct Named<'a> {
     id: &'a str,
-}
-
-#[derive(Serialize)]
-struct Failed<'a> {
-    problem: &'a Problem,
 }
 
 /// Everything that `follower` comes to see. With `held`, the run ends when nobody listens.
@@ -54,12 +50,24 @@ fn tell(id: &str, seq: usize, told: &Arc<Told>, form: Form) -> String {
         }
         // What a newer library tells is told by the outcome as well.
         Told::Output(_) => return String::new(),
-        Told::Ended(Ok(answer)) => {
-            let outcome = &answer.text;
-            ("outcome", format!(r#"{{"event":"outcome","seq":{seq},"outcome":{outcome}}}"#))
-        }
-        Told::Ended(Err(problem)) => ("problem", row("problem", seq, Failed { problem })),
+        Told::Ended(Ok(answer)) => ("outcome", over("outcome", seq, &answer.text)),
+        Told::Ended(Err(problem)) => ("problem", over("problem", seq, &json::line(&**problem))),
     };
+    framed(event, seq, &text, form)
+}
+
+/// The only event that is retained of a run which is over: how it ended.
+pub(super) fn last(answer: &RawValue, is_problem: bool, form: Form) -> String {
+    let event = if is_problem { "problem" } else { "outcome" };
+    framed(event, 1, &over(event, 1, answer.get()), form)
+}
+
+/// `answer` is JSON already.
+fn over(event: &str, seq: usize, answer: &str) -> String {
+    format!(r#"{{"event":"{event}","seq":{seq},"{event}":{answer}}}"#)
+}
+
+fn framed(event: &str, seq: usize, text: &str, form: Form) -> String {
     match form {
         Form::Lines => format!("{text}\n"),
         Form::Sse => format!("id: {seq}\nevent: {event}\ndata: {text}\n\n"),

@@ -75,6 +75,11 @@ pub(super) fn word(query: Option<&str>, name: &str) -> Option<String> {
     pairs.find(|(key, _)| key == name).map(|(_, value)| value.into_owned())
 }
 
+/// A path as it was before it became part of an address.
+pub(super) fn decoded(path: &str) -> String {
+    percent_encoding::percent_decode_str(path).decode_utf8_lossy().into_owned()
+}
+
 /// # Errors
 /// When the query of a request has a word that nobody asks for.
 pub(super) fn only(query: Option<&str>, known: &[&str]) -> Result<(), Refusal> {

@@ -8,7 +8,7 @@ use hyper::{Method, Request, StatusCode};
 use serde_json::json;
 
 use super::answer::{Answer, Refusal, not_found, tell};
-use super::{MOST_BODY_BYTES, Server, runs};
+use super::{MOST_BODY_BYTES, Server, past, runs};
 use crate::broker::Phase;
 use crate::json::{self, Problem, Whose};
 
@@ -29,9 +29,13 @@ pub(super) async fn answer(
         (&Method::GET, ["v1", "runs", id]) => {
             runs::inspect(server, tenant, id, &request.into_parts().0).await
         }
+        (&Method::GET, ["v1", "runs"]) => past::list(server, tenant, request.uri().query()).await,
+        (&Method::GET, ["v1", "runs", id, "artifacts", path @ ..]) => {
+            past::artifact(server, tenant, id, &path.join("/")).await
+        }
         (&Method::DELETE, ["v1", "runs", id]) => runs::cancel(server, tenant, id),
         (&Method::GET, ["v1", "runs", id, "events"]) => {
-            runs::follow(server, tenant, id, &request.into_parts().0)
+            runs::follow(server, tenant, id, &request.into_parts().0).await
         }
         (&Method::POST, ["v1", "runs", id, "stdin"]) => {
             runs::feed(server, tenant, id, request).await

@@ -12,13 +12,14 @@ use tokio::time::timeout;
 
 use super::answer::{Answer, Refusal, done, not_found, respond, stream, tell};
 use super::headers::{self, Form};
-use super::{Server, body, events};
-use crate::broker::{Ended, Submission, Submitted, Ticket};
+use super::{Server, body, events, past};
+use crate::broker::{Ended, Key, Submission, Submitted, Ticket};
 use crate::json::{self, Labels, rfc3339};
 
 /// How long a run that streams may wait for its turn before its events begin. Until then, what is
 /// wrong with it has a status of its own.
 const HEAD_WITHIN: Duration = Duration::from_millis(50);
+const MOST_KEY_BYTES: usize = 255;
 /// The longest that an answer waits for the end of a run that was asked for by its name.
 const MOST_WAIT: Duration = Duration::from_mins(10);
 
@@ -42,23 +43,25 @@ pub(super) async fn submit(
     let (head, body) = request.into_parts();
     headers::only(head.uri.query(), &[])?;
     let (bytes, room) = body::read(body, &server.room).await?;
-    if head.headers.contains_key("idempotency-key") {
-        let what = "Idempotency-Key: no run is remembered yet; leave it out";
-        return Err(Refusal::invalid(StatusCode::BAD_REQUEST, what));
-    }
+    let key = headers::one(&head.headers, "idempotency-key", MOST_KEY_BYTES)?;
+    let key = key.map(|name| Key::new(name, &bytes));
     let request: json::Request = serde_json::from_slice(&bytes)
         .map_err(|error| Refusal::invalid(StatusCode::BAD_REQUEST, error.to_string()))?;
     drop(bytes);
-    let submission = Submission { tenant, request, room: Box::new(room) };
-    let Submitted::New(ticket) = server.broker.submit(submission).await?;
-    if headers::is_async(&head.headers) {
+    let is_detached = headers::is_async(&head.headers);
+    let submission = Submission { tenant, request, key, is_detached, room: Box::new(room) };
+    let (ticket, until_gone) = match server.broker.submit(submission).await? {
+        Submitted::New(held) => (Arc::clone(&held.ticket), Some(held)),
+        Submitted::Known(ticket) => (ticket, None),
+        Submitted::Over(row) => return past::answer(*row),
+    };
+    if is_detached {
         let mut answer = tell(StatusCode::ACCEPTED, &pending(&ticket));
         if let Ok(place) = HeaderValue::from_str(&format!("/v1/runs/{}", ticket.id)) {
             answer.headers_mut().insert(LOCATION, place);
         }
         return Ok(answer);
     }
-    let until_gone = ticket.hold();
     let Some(form) = headers::events(&head.headers) else {
         let answer = ended(ticket.ended().await);
         drop(until_gone);
@@ -67,7 +70,7 @@ pub(super) async fn submit(
     if let Ok(Err(problem)) = timeout(HEAD_WITHIN, ticket.begun()).await {
         return Err(Refusal::from(&*problem));
     }
-    Ok(stream(form, events::stream(ticket.follow(), form, Some(until_gone))))
+    Ok(stream(form, events::stream(ticket.follow(), form, until_gone)))
 }
 
 /// `GET /v1/runs/ID`.
@@ -79,7 +82,9 @@ pub(super) async fn inspect(
 ) -> Result<Answer, Refusal> {
     headers::only(head.uri.query(), &["wait_ms"])?;
     let wait = headers::number(head.uri.query(), "wait_ms")?.map(Duration::from_millis);
-    let ticket = known(server, tenant, id)?;
+    let Some(ticket) = server.broker.ticket(tenant, id) else {
+        return past::inspect(server, tenant, id).await;
+    };
     match timeout(wait.unwrap_or_default().min(MOST_WAIT), ticket.ended()).await {
         Ok(end) => ended(end),
         Err(_) => Ok(tell(StatusCode::OK, &pending(&ticket))),
@@ -87,7 +92,7 @@ pub(super) async fn inspect(
 }
 
 /// `GET /v1/runs/ID/events`.
-pub(super) fn follow(
+pub(super) async fn follow(
     server: &Arc<Server>,
     tenant: &str,
     id: &str,
@@ -102,7 +107,10 @@ pub(super) fn follow(
             .unwrap_or(0),
     };
     let seen = usize::try_from(since).unwrap_or(usize::MAX);
-    let follower = known(server, tenant, id)?.follow().skip(seen);
+    let Some(ticket) = server.broker.ticket(tenant, id) else {
+        return past::events(server, tenant, id, form).await;
+    };
+    let follower = ticket.follow().skip(seen);
     Ok(stream(form, events::stream(follower, form, None)))
 }
 
@@ -152,7 +160,7 @@ fn pending(ticket: &Ticket) -> Pending<'_> {
         id: &ticket.id,
         runtime: &ticket.runtime,
         status: ticket.status(),
-        created_at: rfc3339(ticket.created),
+        created_at: rfc3339(ticket.created_ms),
         labels: &ticket.labels,
     }
 }

@@ -1,12 +1,12 @@
 //! Outcomes in JSON.
 
 use std::borrow::Cow;
-use std::time::{Duration, SystemTime};
+use std::time::Duration;
 
 use serde::{Deserialize, Serialize, Serializer};
 
 use super::data::{Base64, Encoding};
-use super::{Labels, LimitsRow, rfc3339};
+use super::{Labels, LimitsRow, now_ms, rfc3339};
 
 type Word = Cow<'static, str>;
 
@@ -104,7 +104,7 @@ impl From<belljar::Outcome> for Outcome {
     fn from(outcome: belljar::Outcome) -> Self {
         let (verdict, usage, timings) = (outcome.verdict, outcome.usage, outcome.timings);
         let belljar::Timings { queued, jar, start, run, collect } = timings;
-        let took = queued + jar + start + run + collect;
+        let took = i64::try_from((queued + jar + start + run + collect).as_millis()).unwrap_or(0);
         Self {
             status: Cow::Borrowed(verdict.status()),
             exit_code: verdict.exit_code(),
@@ -136,7 +136,7 @@ impl From<belljar::Outcome> for Outcome {
             limits: LimitsRow::from(&outcome.limits),
             receipt: outcome.receipt.into(),
             labels: Labels::new(),
-            created_at: rfc3339(SystemTime::now() - took),
+            created_at: rfc3339(now_ms() - took),
         }
     }
 }

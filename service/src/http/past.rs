@@ -1,0 +1,144 @@
+//! `/v1/runs`, as far as it is history.
+
+use belljar::Error;
+use futures_util::stream;
+use hyper::StatusCode;
+use hyper::body::{Bytes, Frame};
+use serde::Serialize;
+use serde_json::value::RawValue;
+
+use super::answer::{self, Answer, Refusal, not_found, respond, tell};
+use super::headers::{self, Form};
+use super::{Server, events};
+use crate::json::{Labels, Outcome, Problem, rfc3339};
+use crate::store::{Query, Row};
+
+const USUAL_ROWS: u64 = 50;
+const MOST_ROWS: u64 = 500;
+
+#[derive(Serialize)]
+struct Page {
+    runs: Vec<Summary>,
+    /// Where the next page begins.
+    next: Option<String>,
+}
+
+/// A run in a list.
+#[derive(Serialize)]
+struct Summary {
+    id: String,
+    runtime: String,
+    status: String,
+    created_at: String,
+    started_at: Option<String>,
+    ended_at: Option<String>,
+    wall_ms: Option<f64>,
+    labels: Labels,
+}
+
+/// `GET /v1/runs/ID`, when it has ended.
+pub(super) async fn inspect(server: &Server, tenant: &str, id: &str) -> Result<Answer, Refusal> {
+    answer(find(server, tenant, id).await?)
+}
+
+/// What was told of a run when it ended.
+///
+/// # Errors
+/// The problem that it ended with, or that its answer is not retained.
+pub(super) fn answer(row: Row) -> Result<Answer, Refusal> {
+    let text = match row.answer {
+        Some(text) => text,
+        None => return Ok(tell(StatusCode::OK, &Summary::from(row))),
+    };
+    if row.is_problem {
+        let problem = serde_json::from_str::<Problem>(&text);
+        return Err(problem.unwrap_or_else(|error| unreadable(&error)).into());
+    }
+    Ok(respond(StatusCode::OK, "application/json", &text))
+}
+
+/// `GET /v1/runs/ID/events`, when it has ended: the last one.
+pub(super) async fn events(
+    server: &Server,
+    tenant: &str,
+    id: &str,
+    form: Form,
+) -> Result<Answer, Refusal> {
+    let row = find(server, tenant, id).await?;
+    let text = row.answer.ok_or_else(|| not_found("its outcome is not retained"))?;
+    let raw = RawValue::from_string(text).map_err(|error| unreadable(&error))?;
+    let last = events::last(&raw, row.is_problem, form);
+    let last = Ok(Frame::data(Bytes::from(last)));
+    Ok(answer::stream(form, stream::iter([last])))
+}
+
+/// `GET /v1/runs`.
+pub(super) async fn list(
+    server: &Server,
+    tenant: &str,
+    query: Option<&str>,
+) -> Result<Answer, Refusal> {
+    headers::only(query, &["status", "runtime", "label", "limit", "before"])?;
+    let label = headers::word(query, "label");
+    let label = label.map(|label| {
+        let what = "label: write KEY=VALUE";
+        let pair = label.split_once('=').map(|(key, value)| (key.to_owned(), value.to_owned()));
+        pair.ok_or_else(|| Refusal::invalid(StatusCode::BAD_REQUEST, what))
+    });
+    let limit = headers::number(query, "limit")?.unwrap_or(USUAL_ROWS).clamp(1, MOST_ROWS);
+    let asked = Query {
+        tenant: Some(tenant.to_owned()),
+        status: headers::word(query, "status"),
+        runtime: headers::word(query, "runtime"),
+        label: label.transpose()?,
+        before: headers::word(query, "before"),
+        limit: u32::try_from(limit).unwrap_or(u32::MAX),
+    };
+    let rows = server.broker.store.list(asked).await.map_err(Problem::from)?;
+    let is_full = rows.len() as u64 == limit;
+    let next = rows.last().filter(|_| is_full).map(|row| row.id.clone());
+    Ok(tell(StatusCode::OK, &Page { runs: rows.into_iter().map(Summary::from).collect(), next }))
+}
+
+/// `GET /v1/runs/ID/artifacts/PATH`.
+pub(super) async fn artifact(
+    server: &Server,
+    tenant: &str,
+    id: &str,
+    path: &str,
+) -> Result<Answer, Refusal> {
+    let path = headers::decoded(path);
+    let row = find(server, tenant, id).await?;
+    let text = row.answer.filter(|_| !row.is_problem);
+    let text = text.ok_or_else(|| not_found("its artifacts are not retained"))?;
+    let outcome = serde_json::from_str::<Outcome>(&text).map_err(|error| unreadable(&error))?;
+    let mut artifacts = outcome.artifacts.into_iter();
+    let found = artifacts.find(|artifact| artifact.path == path);
+    let content = found.and_then(|artifact| artifact.content);
+    let content = content.ok_or_else(|| not_found("it left no artifact of this name"))?;
+    Ok(answer::bytes(content.0))
+}
+
+async fn find(server: &Server, tenant: &str, id: &str) -> Result<Row, Refusal> {
+    let found: Result<_, Error> = server.broker.store.find(Some(tenant), id).await;
+    found.map_err(Problem::from)?.ok_or_else(|| not_found("there is no run of this name"))
+}
+
+fn unreadable(error: &serde_json::Error) -> Problem {
+    Problem::passing("internal", format!("the history is damaged: {error}"))
+}
+
+impl From<Row> for Summary {
+    fn from(row: Row) -> Self {
+        Self {
+            id: row.id,
+            runtime: row.runtime,
+            status: row.status,
+            created_at: rfc3339(row.created_ms),
+            started_at: row.started_ms.map(rfc3339),
+            ended_at: row.ended_ms.map(rfc3339),
+            wall_ms: row.wall_ms,
+            labels: row.labels,
+        }
+    }
+}

@@ -51,6 +51,7 @@ mod host;
 mod identity;
 mod scratch;
 mod spawn;
+mod sweep;
 mod tree;
 
 mod artifacts;
@@ -68,6 +69,7 @@ pub use run::{Chunk, Run};
 pub use runtime::{Interpreter, Runtime, Runtimes};
 pub use sandbox::{Choice, Sandbox, SandboxBuilder};
 pub use source::{Code, Source, SourceFile, StartChoice};
+pub use sweep::sweep;
 pub use warm::{Template, Warm, Warmth};
 
 /// The examples of the README compile.

@@ -52,6 +52,7 @@ mod host;
 mod identity;
 mod scratch;
 mod spawn;
+mod sweep;
 mod tree;
 
 mod artifacts;
@@ -70,6 +71,7 @@ pub use run::{Chunk, Run};
 pub use runtime::{Interpreter, Runtime, Runtimes};
 pub use sandbox::{Choice, Sandbox, SandboxBuilder};
 pub use source::{Code, Source, SourceFile, StartChoice};
+pub use sweep::sweep;
 pub use warm::{Template, Warm, Warmth};
 
 /// The examples of the README compile.

@@ -10,8 +10,8 @@ use tokio::process::{Child, Command};
 use tokio::runtime::Handle;
 use tokio::signal::unix::{SignalKind, signal};
 
-use crate::Error;
 use crate::channel::Channel;
+use crate::{Error, cgroup};
 
 /// A worker that has not been told its job.
 #[derive(Debug)]
@@ -32,7 +32,12 @@ pub(crate) fn worker(program: &Path) -> io::Result<Worker> {
     let (channel, stdin) = Channel::pair()?;
     let (stdout, stdout_write) = io::pipe()?;
     let (stderr, stderr_write) = io::pipe()?;
-    let child = Command::new(program)
+    let mut command = Command::new(program);
+    // Whose it is, for whoever sweeps up when we are dead. In a jar nobody sees it.
+    if let Ok(name) = cgroup::run_name("worker") {
+        command.arg0(name);
+    }
+    let child = command
         .env_clear()
         .current_dir("/")
         .stdin(Stdio::from(stdin))

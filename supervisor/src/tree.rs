@@ -10,8 +10,8 @@ use nix::errno::Errno;
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 
-pub(crate) use self::processes::born;
 use self::processes::{Stat, Walk};
+pub(crate) use self::processes::{born, is_below_a_namespace, parent};
 use crate::cgroup::Counters;
 
 const KILL_WITHIN: Duration = Duration::from_millis(500);
@@ -89,6 +89,12 @@ impl Tree {
         self.is_share_hidden.then_some(
             "memory is the sum of resident sets, shared pages counted repeatedly: smaps is unreadable",
         )
+    }
+
+    /// Everything of it that lives: process ids and times of birth.
+    pub(crate) fn living(&self) -> Vec<(i32, u64)> {
+        let below = self.walk.below(self.init).into_iter();
+        below.filter(Stat::is_alive).map(|stat| (stat.pid, stat.born)).collect()
     }
 
     /// Kills the tree. With init as pid 1 of its namespace the kernel does, atomically; otherwise
@@ -188,6 +194,11 @@ impl Ledger {
         self.nanos = self.nanos.max(own + self.gone_nanos).max(own + waited_for);
         self.nanos
     }
+}
+
+/// Whether this process has the right to.
+pub(crate) fn may_be_killed(pid: i32) -> bool {
+    kill(Pid::from_raw(pid), None).is_ok()
 }
 
 fn signal(pid: i32, signal: Signal) {

@@ -1,10 +1,13 @@
 //! A supervisor can be killed like any process. Its runs die with it, and its successor sweeps up.
 
+use std::fs;
 use std::io::{BufRead, BufReader, Read};
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
-use belljar_tests::{Before, Test, built, tests};
+use belljar_tests::{Before, Test, built, expect, ready, sandbox, tests};
+use nix::sys::signal::{Signal, kill};
+use nix::unistd::Pid;
 
 pub(crate) fn tests() -> Vec<Test> {
     tests![
@@ -13,13 +16,20 @@ pub(crate) fn tests() -> Vec<Test> {
         a_fork_bomb_dies_with_a_killed_supervisor(Bash, Alone),
         a_supervisor_that_is_killed_while_it_starts_a_run_leaves_nothing_alive(Bash, Alone),
         the_next_supervisor_sweeps_what_a_killed_one_left(Bash, Cgroup, Alone),
+        a_sweep_ends_what_a_stopped_warden_let_live(Bash, Alone),
+        a_sweep_ends_what_a_stopped_keeper_let_live(Bash, Alone),
+        a_sweep_leaves_the_runs_of_the_living_alone(Bash, Alone),
     ]
 }
 
 /// A supervisor of its own process: it says `ready` when its payload has.
 fn supervisor(code: &str) -> Child {
+    supervisor_of(&[code])
+}
+
+fn supervisor_of(arguments: &[&str]) -> Child {
     let mut child = Command::new(built("belljar-test-supervisor"))
-        .arg(code)
+        .args(arguments)
         .stdin(Stdio::null())
         .stdout(Stdio::piped())
         .spawn()
@@ -65,6 +75,76 @@ async fn a_supervisor_that_is_killed_while_it_starts_a_run_leaves_nothing_alive(
         child.wait().unwrap();
     }
     before.unchanged().await;
+}
+
+/// Workers that are stopped hear nothing: what is in their jars goes on without a supervisor.
+async fn swept(arguments: &[&str]) {
+    let before = Before::look();
+    let mut child = supervisor_of(arguments);
+    let workers = workers_below(child.id().cast_signed());
+    assert!(workers.len() >= 2, "{workers:?}");
+    for pid in &workers {
+        kill(Pid::from_raw(*pid), Signal::SIGSTOP).unwrap();
+    }
+    child.kill().unwrap();
+    child.wait().unwrap();
+    let left = before.left(Duration::from_millis(100)).await;
+    assert!(left.iter().any(|left| left.contains("sleep")), "it ended by itself: {left:?}");
+    belljar::sweep().await.unwrap();
+    let left = before.left(Duration::ZERO).await;
+    assert!(!left.iter().any(|left| left.starts_with("process")), "{left:?}");
+    before.unchanged().await;
+}
+
+async fn a_sweep_ends_what_a_stopped_warden_let_live() {
+    swept(&["sleep 30 & echo ready; sleep 30"]).await;
+}
+
+async fn a_sweep_ends_what_a_stopped_keeper_let_live() {
+    swept(&["sleep 30 & echo ready; sleep 30", "warm"]).await;
+}
+
+async fn a_sweep_leaves_the_runs_of_the_living_alone() {
+    for kind in ["cold", "warm"] {
+        let mut child = supervisor_of(&["echo ready; sleep 30", kind]);
+        let sandbox = sandbox("bash").build().unwrap();
+        let run = ready(&sandbox, "echo ready; sleep 1").await;
+        let workers = workers_below(child.id().cast_signed());
+        let started = Instant::now();
+        belljar::sweep().await.unwrap();
+        assert!(started.elapsed() < Duration::from_secs(1), "{:?}", started.elapsed());
+        assert_eq!(workers_below(child.id().cast_signed()), workers);
+        assert_eq!(child.try_wait().unwrap(), None);
+        expect(&run.wait().await.unwrap(), "ok");
+        child.kill().unwrap();
+        child.wait().unwrap();
+    }
+}
+
+/// The wardens, keepers and inits of a supervisor.
+fn workers_below(pid: i32) -> Vec<i32> {
+    let names = fs::read_dir("/proc").unwrap().flatten().map(|entry| entry.file_name());
+    let pids = names.filter_map(|name| name.to_str()?.parse::<i32>().ok());
+    let processes: Vec<(i32, i32, bool)> = pids
+        .filter_map(|pid| {
+            let stat = fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
+            let (name, rest) = stat.rsplit_once(") ")?;
+            let (state, parent) = rest.split_once(' ')?;
+            let parent = parent.split(' ').next()?.parse().ok()?;
+            let is_worker = name.contains("(belljar-worker") && state != "Z";
+            Some((pid, parent, is_worker))
+        })
+        .collect();
+    let mut found = Vec::new();
+    let mut waiting = vec![pid];
+    while let Some(above) = waiting.pop() {
+        for (pid, _, is_worker) in processes.iter().filter(|(_, parent, _)| *parent == above) {
+            waiting.push(*pid);
+            found.extend(is_worker.then_some(*pid));
+        }
+    }
+    found.sort_unstable();
+    found
 }
 
 fn groups_of(pid: u32) -> Vec<String> {

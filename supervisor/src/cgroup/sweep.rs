@@ -9,12 +9,12 @@ use crate::tree;
 
 const PREFIX: &str = "belljar-";
 
-/// Kills and removes jars whose supervisor is dead.
+/// Kills and removes jars whose supervisor is dead; how many of them stay.
 ///
 /// Dead is one whose process id is free or was given to a later process, and that does not hold
 /// the locks of the jar: an owner in another pid namespace has another id there.
-pub(crate) fn sweep(hierarchy: &Hierarchy) {
-    let (Hierarchy::V1(delegated) | Hierarchy::V2(delegated)) = hierarchy else { return };
+pub(crate) fn sweep(hierarchy: &Hierarchy) -> usize {
+    let (Hierarchy::V1(delegated) | Hierarchy::V2(delegated)) = hierarchy else { return 0 };
     let directories = delegated.places.distinct();
     let names: BTreeSet<String> = directories
         .iter()
@@ -23,11 +23,14 @@ pub(crate) fn sweep(hierarchy: &Hierarchy) {
         .filter_map(|entry| entry.ok()?.file_name().into_string().ok())
         .filter(|name| is_stale(name))
         .collect();
+    let mut stays = 0;
     for name in names {
         if let Err(error) = clear(hierarchy, &name) {
             tracing::warn!(jar = name, %error, "a stale jar stays");
+            stays += 1;
         }
     }
+    stays
 }
 
 /// The name of what a run of this process has on the host: cgroups, a directory.

@@ -43,12 +43,26 @@ pub(crate) fn born(pid: i32) -> Option<u64> {
     Stat::read(pid).filter(Stat::is_alive).map(|stat| stat.born)
 }
 
+/// Whose child a process is.
+pub(crate) fn parent(pid: i32) -> Option<i32> {
+    Stat::read(pid).map(|stat| stat.parent)
+}
+
 /// Whether the process is pid 1 of a pid namespace below ours.
 pub(super) fn is_first_of_namespace(pid: i32) -> bool {
-    fs::read_to_string(format!("/proc/{pid}/status")).is_ok_and(|status| {
-        let ids = status.lines().find_map(|line| line.strip_prefix("NSpid:")).unwrap_or_default();
-        ids.split_ascii_whitespace().skip(1).last() == Some("1")
-    })
+    numbers_below(pid).last().is_some_and(|number| number == "1")
+}
+
+/// Whether the process is in a pid namespace below ours.
+pub(crate) fn is_below_a_namespace(pid: i32) -> bool {
+    !numbers_below(pid).is_empty()
+}
+
+/// Its numbers in the pid namespaces below ours.
+fn numbers_below(pid: i32) -> Vec<String> {
+    let status = fs::read_to_string(format!("/proc/{pid}/status")).unwrap_or_default();
+    let ids = status.lines().find_map(|line| line.strip_prefix("NSpid:")).unwrap_or_default();
+    ids.split_ascii_whitespace().skip(1).map(ToOwned::to_owned).collect()
 }
 
 /// What the sockets of a network namespace of its own may hold beyond the few that any program

@@ -34,7 +34,7 @@ const DEPENDENCIES: [Row; 8] = [
 
 /// What must not come into a package by any name.
 const NEVER: [(&str, &[&str]); 3] = [
-    ("supervisor", &["landlock", "seccompiler", "rlimit", "serde_json", "clap"]),
+    ("supervisor", &["landlock", "seccompiler", "rlimit", "clap"]),
     ("worker", &["tokio", "tracing", "cgroups-rs", "serde_json", "toml", "serde"]),
     ("service", &["belljar-protocol", "cgroups-rs", "landlock", "seccompiler", "rlimit"]),
 ];

@@ -60,7 +60,7 @@ async fn cold(
     };
     let mut watch = Watch::begin(&plan, raised, None, Start::Cold);
     // Nobody may be interested in live output.
-    drop(confined.send(watch.following()));
+    drop(confined.send(watch.following(&plan, &seen)));
     let jar_time = plan.accepted.elapsed();
     if let Err(error) = watch.raised.channel.send(&Order::Proceed, &[]).await {
         watch.raised.tear_down().await;
@@ -124,7 +124,7 @@ impl Leash {
         let Some((watch, seen)) = &mut self.0 else {
             return Err(Error::Protocol("a run was started twice".to_owned()));
         };
-        drop(confined.send(watch.following()));
+        drop(confined.send(watch.following(plan, seen)));
         watch.started = Instant::now();
         watch.hand_over(errand).await?;
         let intent = watch.until_over(plan, cancelled).await;

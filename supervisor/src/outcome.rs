@@ -1,7 +1,7 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
-use crate::{Limits, Receipt};
+use crate::{Exception, Limits, Receipt, Value};
 
 /// What happened: the judgement and everything that came out. Never an error.
 #[derive(Clone, Debug)]
@@ -27,6 +27,10 @@ pub struct Outcome {
     pub artifacts: Vec<Artifact>,
     /// Why others were not collected.
     pub artifact_errors: Vec<String>,
+    /// The value of the last expression of a rich run: a claim of the payload, like its output.
+    pub value: Option<Value>,
+    /// What a rich run raised, uncaught: likewise.
+    pub error: Option<Exception>,
     /// What it tried and was refused.
     pub denials: Vec<Denied>,
     /// The limits it ran under.

@@ -98,6 +98,11 @@ impl Capture {
         self.redactor = redactor;
     }
 
+    /// Keeps at most `limit` bytes of what there is, from now on.
+    pub(crate) fn set_limit(&mut self, limit: u64) {
+        self.limit = usize::try_from(limit).unwrap_or(usize::MAX);
+    }
+
     pub(crate) fn live(&self) -> Live {
         Live { kept: self.kept.subscribe(), seen: 0 }
     }
@@ -140,6 +145,13 @@ impl Capture {
     ///
     /// Whether the limit was ever reached shows in `dropped_bytes`.
     pub(crate) fn finish(&mut self) -> Output {
+        let output = self.cut(0);
+        self.source = Source::Closed;
+        output
+    }
+
+    /// Reads what the pipe holds by now, without waiting, and begins anew after it.
+    pub(crate) fn cut(&mut self, limit: u64) -> Output {
         // Bounded, as a writer outside of the jar could go on for ever. Asks the kernel rather
         // than the runtime, which may not have heard yet of what was written last.
         let mut left = PIPE_MAX_BYTES;
@@ -156,14 +168,15 @@ impl Capture {
         self.redacted.clear();
         self.redactor.finish(&mut self.redacted);
         self.keep();
-        self.source = Source::Closed;
+        self.redactor = self.redactor.fresh();
         // When this is dropped, followers hear of the end.
         let kept = std::mem::take(&mut self.kept);
         let bytes = match kept.receiver_count() {
             0 => kept.send_replace(Vec::new()),
             _ => kept.borrow().clone(),
         };
-        Output { bytes, dropped_bytes: self.dropped_bytes }
+        self.set_limit(limit);
+        Output { bytes, dropped_bytes: std::mem::take(&mut self.dropped_bytes) }
     }
 
     /// Whether the first `bytes` of the buffer are the first to exceed the limit.

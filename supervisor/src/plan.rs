@@ -17,9 +17,11 @@ use crate::limits::request;
 use crate::reach::Reach;
 use crate::receipt::LANDLOCK_WITH_SCOPES;
 use crate::redact::Redactor;
+use crate::rich::RESULT;
 use crate::runtime::{Launch, LaunchFile, replace};
 use crate::sandbox::Settings;
 use crate::scratch::Scratch;
+use crate::session::Talk;
 use crate::{Code, Error, Floor, Limits, Source};
 
 /// A run that can be started: every default is decided, every bound checked.
@@ -34,6 +36,9 @@ pub(crate) struct Plan {
     pub(crate) collect: Vec<Pattern>,
     /// Paths below /work that the caller filled.
     pub(crate) placed: Vec<String>,
+    /// Whether its guest leaves what it has to tell.
+    pub(crate) rich: bool,
+    pub(crate) is_session: bool,
 }
 
 /// What is done in the jar of a run, and the descriptors that travel with it.
@@ -43,6 +48,8 @@ pub(crate) struct Errand {
     pub(crate) stdin: Option<File>,
     /// What is written there while the payload runs.
     pub(crate) feed: Option<Feed>,
+    /// Who is at its other end, for a session.
+    pub(crate) talk: Option<Talk>,
 }
 
 /// Where a run takes place: a jar that is not built yet.
@@ -92,7 +99,9 @@ impl Plan {
             floor: settings.floor,
             redactor: Redactor::new(&source.secrets),
             collect: globs.map(|glob| Pattern::parse(glob)).collect::<Result<_, _>>()?,
-            placed: placed.map(ToOwned::to_owned).collect(),
+            placed: placed.chain(source.rich.then_some(RESULT)).map(ToOwned::to_owned).collect(),
+            rich: source.rich,
+            is_session: source.is_session,
         })
     }
 }
@@ -119,7 +128,7 @@ impl Errand {
             std::mem::take(&mut launch.files).into_iter().partition(work);
         launch.files = own;
         let (files, contents) = pack(&work)?;
-        let (feed, stdin) = stdin(source)?;
+        let Ends { stdin, feed, talk } = Ends::of(source)?;
         let task = Task {
             files,
             stdin: if stdin.is_some() { Stdin::Sent } else { Stdin::Empty },
@@ -129,7 +138,7 @@ impl Errand {
             secrets: std::mem::take(&mut source.secrets),
             deadline_ms: u64::try_from(settings.limits.wall.as_millis()).unwrap_or(u64::MAX),
         };
-        Ok(Self { task, contents, stdin, feed })
+        Ok(Self { task, contents, stdin, feed, talk })
     }
 
     /// The same for what waits in a jar: an interpreter that is up already takes a script alone.
@@ -247,14 +256,28 @@ fn pack(files: &[LaunchFile]) -> Result<(Files, Option<File>), Error> {
     Ok((Files { entries, contents: Contents::Sent }, Some(contents)))
 }
 
-/// What is read as standard input, and by whom it is written if it is open.
-fn stdin(source: &mut Source) -> Result<(Option<Feed>, Option<File>), Error> {
-    if source.stdin_open {
-        let (feed, stdin) = Feed::pipe(std::mem::take(&mut source.stdin))?;
-        return Ok((Some(feed), Some(stdin)));
+/// What a payload reads as standard input, and who is at the other end of it.
+#[derive(Default)]
+struct Ends {
+    stdin: Option<File>,
+    feed: Option<Feed>,
+    talk: Option<Talk>,
+}
+
+impl Ends {
+    fn of(source: &mut Source) -> Result<Self, Error> {
+        if source.is_session {
+            let (talk, theirs) = Talk::pair()?;
+            return Ok(Self { stdin: Some(theirs.into()), talk: Some(talk), feed: None });
+        }
+        if source.stdin_open {
+            let (feed, stdin) = Feed::pipe(std::mem::take(&mut source.stdin))?;
+            return Ok(Self { stdin: Some(stdin), feed: Some(feed), talk: None });
+        }
+        let all = Some(&source.stdin).filter(|stdin| !stdin.is_empty());
+        let stdin = all.map(|stdin| in_memory("belljar-stdin", &[stdin])).transpose()?;
+        Ok(Self { stdin, ..Self::default() })
     }
-    let all = Some(&source.stdin).filter(|stdin| !stdin.is_empty());
-    Ok((None, all.map(|stdin| in_memory("belljar-stdin", &[stdin])).transpose()?))
 }
 
 fn in_memory(name: &str, parts: &[&[u8]]) -> Result<File, Error> {

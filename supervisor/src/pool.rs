@@ -103,6 +103,7 @@ impl Pool {
                     && !is_large
                     && source.stdin.is_empty()
                     && !source.stdin_open
+                    && !source.is_session
                     && source.start == StartChoice::Any
             }
             Waiting::Forked => !needs_jar,

@@ -44,7 +44,7 @@ impl Run {
         let (confined, ready) = oneshot::channel();
         let task = tokio::spawn(live(plan, errand, way, cancelled, confined));
         match ready.await {
-            Ok(Following { stdout, stderr, denials }) => Ok(Self {
+            Ok(Following { stdout, stderr, denials, .. }) => Ok(Self {
                 id,
                 cancel: Some(cancel),
                 stdout: Some(stdout),
@@ -134,7 +134,7 @@ impl Run {
     }
 }
 
-async fn next(live: Option<&mut Live>) -> Option<Vec<u8>> {
+pub(crate) async fn next(live: Option<&mut Live>) -> Option<Vec<u8>> {
     match live {
         Some(live) => live.next().await,
         None => std::future::pending().await,
@@ -148,7 +148,9 @@ async fn next_denial(denials: Option<&mut mpsc::Receiver<Denied>>) -> Option<Den
     }
 }
 
-fn joined<T>(result: Result<Result<T, Error>, tokio::task::JoinError>) -> Result<T, Error> {
+pub(crate) fn joined<T>(
+    result: Result<Result<T, Error>, tokio::task::JoinError>,
+) -> Result<T, Error> {
     result.unwrap_or_else(|error| {
         Err(Error::Internal("a run was torn down".to_owned(), std::io::Error::other(error)))
     })

@@ -13,7 +13,10 @@ use crate::pool::Pool;
 use crate::reach::Reach;
 use crate::runtime::{Interpreter, Launch};
 use crate::warm::{Warm, Warmth};
-use crate::{Error, Floor, Limits, Outcome, Run, Runtime, Runtimes, Source, StartChoice, spawn};
+use crate::{
+    Error, Floor, Limits, Outcome, Run, Runtime, Runtimes, Session, SessionOptions, Source,
+    StartChoice, spawn,
+};
 
 /// A runtime and the limits of what it runs. Cheap to clone.
 ///
@@ -117,13 +120,39 @@ impl Sandbox {
         Box::pin(self.start_cold(source, launch)).await
     }
 
-    async fn start_cold(&self, mut source: Source, launch: Launch) -> Result<Run, Error> {
+    /// Opens a session, and returns once its guest waits for calls, behind walls that were looked at.
+    /// It lives no longer than the limit on wall time says, and all its calls together use what a run
+    /// may use.
+    ///
+    /// # Errors
+    /// [`Error::Invalid`] for a runtime that has no sessions; otherwise as for [`Sandbox::run`].
+    pub async fn open(&self, options: SessionOptions) -> Result<Session, Error> {
+        let mut source = options.into_source();
+        let launch = plan::launch(&self.settings, &source)?;
+        let taken = Box::pin(self.take(&mut source, &launch)).await?;
+        let (plan, errand, way) = match taken {
+            Some((ready, plan, errand)) => (plan, errand, Way::Warm(ready)),
+            None => Box::pin(self.prepare_cold(source, launch)).await?,
+        };
+        Box::pin(Session::start(plan, errand, way)).await
+    }
+
+    async fn start_cold(&self, source: Source, launch: Launch) -> Result<Run, Error> {
+        let (plan, errand, way) = self.prepare_cold(source, launch).await?;
+        Run::start(plan, errand, way).await
+    }
+
+    async fn prepare_cold(
+        &self,
+        mut source: Source,
+        launch: Launch,
+    ) -> Result<(Plan, Errand, Way), Error> {
         let settings = &self.settings;
         let reach = Reach::find(settings).await?;
         let plan = Plan::new(settings, &source, &launch)?;
         let (site, mut launch) = Site::new(settings, &reach, &plan.id, launch, &source.secrets)?;
         let errand = Errand::new(settings, &mut source, &mut launch)?;
-        Run::start(plan, errand, Way::Cold(Box::new(site))).await
+        Ok((plan, errand, Way::Cold(Box::new(site))))
     }
 
     /// A jar that waits for something like this, and what is to be done in it.

@@ -35,6 +35,10 @@ pub struct Source {
     pub collect: Vec<String>,
     /// How it may be started.
     pub start: StartChoice,
+    /// Whether it tells more of itself than its output: see [`Source::rich`].
+    pub rich: bool,
+    /// Whether there is no code yet, but a guest that will be sent some.
+    pub(crate) is_session: bool,
 }
 
 /// How a run may be started.
@@ -151,6 +155,14 @@ impl Source {
         self
     }
 
+    /// Has it tell the value of its last expression, what it raised, and its figures: see
+    /// [`Outcome::value`](crate::Outcome::value). Not every runtime can.
+    #[must_use]
+    pub fn rich(mut self) -> Self {
+        self.rich = true;
+        self
+    }
+
     /// Adds a secret.
     ///
     /// # Errors
@@ -174,6 +186,8 @@ impl Source {
             files: Vec::new(),
             collect: Vec::new(),
             start: StartChoice::Any,
+            rich: false,
+            is_session: false,
         }
     }
 }

@@ -1,24 +1,28 @@
 //! A payload while it runs: one event loop, one way out.
 
-use std::collections::HashSet;
-use std::os::fd::AsFd;
+use std::os::fd::{AsFd, OwnedFd};
 use std::sync::LazyLock;
 use std::time::{Duration, Instant};
 
-use belljar_protocol::{Confinement, Ending, Order, Report, Spent, Tally};
+use belljar_protocol::{Ending, Order, Report, Spent, Tally};
 use tokio::sync::{mpsc, oneshot};
 use tokio::time::{sleep_until, timeout};
 
-use crate::artifacts;
 use crate::barrier::Seen;
 use crate::cgroup::Counters;
-use crate::judge::{self, Evidence, Intent};
+use crate::judge::Intent;
 use crate::line::Line;
 use crate::output::{CaptureEvent, Live};
 use crate::plan::{Errand, Plan};
 use crate::raise::Raised;
-use crate::receipt::{Kept, Receipt, Standing};
-use crate::{Denied, Error, OnOutputLimit, Outcome, Start, Timings, Usage, denial};
+use crate::receipt::Kept;
+use crate::{Denied, Error, OnOutputLimit, Start, denial};
+
+mod ask;
+mod outcome;
+
+use ask::asked;
+pub(crate) use ask::{Ask, Begun, Cut};
 
 /// How long init has to empty the jar by itself, so that the processor time of all is counted.
 const POLITE: Duration = Duration::from_millis(100);
@@ -43,6 +47,8 @@ enum Event {
     OutputFull,
     OutputClosed,
     Tick,
+    Asked(Ask),
+    NobodyAsks,
 }
 
 /// What can be followed while a payload runs.
@@ -50,6 +56,8 @@ pub(crate) struct Following {
     pub(crate) stdout: Live,
     pub(crate) stderr: Live,
     pub(crate) denials: mpsc::Receiver<Denied>,
+    /// Of a session: who can be asked about it, and its /work.
+    pub(crate) asks: Option<(mpsc::Sender<Ask>, OwnedFd)>,
 }
 
 /// What is gathered while a payload runs.
@@ -63,6 +71,7 @@ pub(crate) struct Watch {
     denials: Vec<Denied>,
     /// Hears of each as it is recorded; never more than are.
     told: Option<mpsc::Sender<Denied>>,
+    asks: Option<mpsc::Receiver<Ask>>,
     fatal_denial: bool,
     tally: Tally,
     ended: Option<(Ending, Spent)>,
@@ -83,6 +92,7 @@ impl Watch {
             kept: None,
             denials: Vec::new(),
             told: None,
+            asks: None,
             fatal_denial: false,
             tally: Tally::default(),
             ended: None,
@@ -93,11 +103,19 @@ impl Watch {
     }
 
     /// For whoever wants to know what happens as it happens.
-    pub(crate) fn following(&mut self) -> Following {
+    pub(crate) fn following(&mut self, plan: &Plan, seen: &Seen) -> Following {
         let (told, denials) = mpsc::channel(Tally::MAX + 1);
         self.told = Some(told);
         let (stdout, stderr) = (self.raised.stdout.live(), self.raised.stderr.live());
-        Following { stdout, stderr, denials }
+        let mut asks = None;
+        if plan.is_session
+            && let Ok(work) = seen.work.as_fd().try_clone_to_owned()
+        {
+            let (ask, asked) = mpsc::channel(1);
+            self.asks = Some(asked);
+            asks = Some((ask, work));
+        }
+        Following { stdout, stderr, denials, asks }
     }
 
     /// Tells what waits in the jar what to do.
@@ -135,11 +153,22 @@ impl Watch {
             && self.denials.is_empty()
             && self.raised.failure.is_none()
             && plan.collect.is_empty()
+            && !plan.rich
             && (self.done.is_some() || self.ended.is_some())
     }
 
-    /// Waits until the payload has ended, or there is a reason to end it.
+    /// Waits until the payload has ended, or there is a reason to end it. Nothing is answered then.
     pub(crate) async fn until_over(
+        &mut self,
+        plan: &Plan,
+        cancelled: &mut oneshot::Receiver<()>,
+    ) -> Option<Intent> {
+        let intent = self.until_reason(plan, cancelled).await;
+        self.asks = None;
+        intent
+    }
+
+    async fn until_reason(
         &mut self,
         plan: &Plan,
         cancelled: &mut oneshot::Receiver<()>,
@@ -156,6 +185,12 @@ impl Watch {
                 }
                 Event::JarIsDead => return None,
                 Event::Done(None) => self.line = None,
+                Event::NobodyAsks => self.asks = None,
+                Event::Asked(ask) => {
+                    if let Some(intent) = self.answer(ask, plan) {
+                        return Some(intent);
+                    }
+                }
                 Event::Done(code) => {
                     self.done = code;
                     return None;
@@ -201,6 +236,7 @@ impl Watch {
             event = self.raised.stdout.next() => captured(event),
             event = self.raised.stderr.next() => captured(event),
             () = sleep_until(tick.into()) => Event::Tick,
+            ask = asked(self.asks.as_mut()) => ask.map_or(Event::NobodyAsks, Event::Asked),
         }
     }
 
@@ -283,75 +319,6 @@ impl Watch {
             self.hear(heard.report);
         }
     }
-
-    pub(crate) fn outcome(
-        &mut self,
-        plan: &Plan,
-        mut intent: Option<Intent>,
-        wall: Duration,
-        jar_time: Duration,
-        confinement: &Confinement,
-        seen: &Seen,
-    ) -> Result<Outcome, Error> {
-        let collecting = Instant::now();
-        self.told = None;
-        if let Some(failure) = self.raised.failure.take() {
-            return Err(failure);
-        }
-        let counters = self.raised.final_counters(self.ended.map(|(_, spent)| spent));
-        let sampling = self.raised.sampling_note();
-        let (stdout, stderr) = (self.raised.stdout.finish(), self.raised.stderr.finish());
-        let overfull = stdout.dropped_bytes + stderr.dropped_bytes > 0;
-        if overfull && plan.limits.on_output_limit == OnOutputLimit::Kill {
-            intent = intent.or(Some(Intent::OutputFull));
-        }
-        // What the payload says of its exit is as good as exiting: both are its own choice.
-        let said = self.done.map(|code| Ending::Exited(code.into()));
-        let evidence = Evidence {
-            intent,
-            ending: said.or(self.ended.map(|(ending, _)| ending)),
-            fatal_denial: self.fatal_denial,
-            oom_kills: counters.oom_kills,
-            cpu: counters.cpu,
-        };
-        let verdict = judge::verdict(&evidence, &plan.limits);
-        let (artifacts, artifact_errors) = collect(plan, seen);
-        for (denial, count) in self.denials.iter_mut().zip(&self.tally.counts) {
-            denial.count = *count;
-        }
-        let (host, authority) = (plan.host, self.raised.lent.authority);
-        let unrecorded_denials = self.tally.unrecorded;
-        let kept = self.kept;
-        let standing = Standing { host, authority, sampling, unrecorded_denials, kept };
-        let outcome = Outcome {
-            id: plan.id.clone(),
-            runtime: plan.runtime.clone(),
-            verdict,
-            stdout,
-            stderr,
-            usage: Usage {
-                wall,
-                cpu: counters.cpu,
-                memory_peak_bytes: counters.memory_peak_bytes,
-                processes_peak: counters.processes_peak,
-            },
-            timings: Timings {
-                queued: Duration::ZERO,
-                jar: jar_time,
-                start: self.started.duration_since(plan.accepted).saturating_sub(jar_time),
-                run: wall,
-                collect: collecting.elapsed(),
-            },
-            start: self.start,
-            artifacts,
-            artifact_errors,
-            denials: std::mem::take(&mut self.denials),
-            limits: plan.limits.clone(),
-            receipt: Receipt::new(plan.floor, confinement, &standing),
-        };
-        tracing::info!(status = verdict.status(), ?evidence, wall_us = wall.as_micros(), "ended");
-        Ok(outcome)
-    }
 }
 
 async fn done(line: Option<&mut Line>) -> Option<u8> {
@@ -368,13 +335,4 @@ fn processors() -> u32 {
         u32::try_from(processors).unwrap_or(1)
     });
     *PROCESSORS
-}
-
-fn collect(plan: &Plan, seen: &Seen) -> (Vec<crate::Artifact>, Vec<String>) {
-    let placed: HashSet<&str> = plan.placed.iter().map(String::as_str).collect();
-    let limits = &plan.limits;
-    let work = seen.work.as_fd();
-    let (artifacts, errors) =
-        artifacts::collect(work, &plan.collect, &placed, limits.artifacts, limits.artifact_bytes);
-    (artifacts, errors.iter().map(|error| plan.redactor.text(error)).collect())
 }

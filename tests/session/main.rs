@@ -6,8 +6,10 @@ use std::process::ExitCode;
 
 use belljar_tests::Suite;
 
+mod calls;
+mod ends;
 mod stdin;
 
 fn main() -> ExitCode {
-    Suite::new("session").with(stdin::tests()).run()
+    Suite::new("session").with(stdin::tests()).with(calls::tests()).with(ends::tests()).run()
 }

@@ -61,6 +61,20 @@ pub(super) struct Description {
     pub(super) delivery: DeliveryWord,
     /// How its interpreter can be up before there is anything to run.
     pub(super) prime: Option<Prime>,
+    /// The guest that serves a session.
+    pub(super) session: Option<Guest>,
+    /// The guest that runs a script and tells more of it than its output.
+    pub(super) rich: Option<Guest>,
+}
+
+/// What is started in place of the entry.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Guest {
+    pub(super) script: Vec<Template>,
+    /// Files beside those of every run.
+    #[serde(default)]
+    pub(super) files: BTreeMap<String, Contents>,
 }
 
 /// An interpreter that waits.
@@ -202,7 +216,8 @@ impl Description {
         if self.env.values().any(|value| value.0.contains(&Part::Args)) {
             return Err("env: {args} has a meaning in argv only".to_owned());
         }
-        for (path, contents) in self.files.iter().chain(&self.secret_files) {
+        let guests = self.session.iter().chain(&self.rich).flat_map(|guest| &guest.files);
+        for (path, contents) in self.files.iter().chain(&self.secret_files).chain(guests) {
             if !path.starts_with("/run/belljar/") || path.contains("/../") {
                 return Err(format!("files: {path:?} is not below /run/belljar"));
             }
@@ -224,7 +239,8 @@ impl Contents {
     }
 }
 
-const GUESTS: [(&str, &str); 5] = [
+const GUESTS: [(&str, &str); 6] = [
+    ("python/guest.py", include_str!("../../../worker/guests/python/guest.py")),
     ("python/sitecustomize.py", include_str!("../../../worker/guests/python/sitecustomize.py")),
     ("python/belljar.py", include_str!("../../../worker/guests/python/belljar.py")),
     ("python/template.py", include_str!("../../../worker/guests/python/template.py")),

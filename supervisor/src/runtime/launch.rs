@@ -6,7 +6,7 @@ use std::sync::Arc;
 use belljar_protocol::{Delivery, Launch as Ahead, Link, Mount, Prime};
 
 use super::ask::Facts;
-use super::description::{Accepts, Contents, Description, Part, Place, PrimeKind, Template};
+use super::description::{Accepts, Contents, Description, Guest, Part, Place, PrimeKind, Template};
 use super::elf::Executable;
 use super::root::Root;
 use super::work::{code_files, fits, work_files};
@@ -130,6 +130,9 @@ impl Interpreter {
                     self.runtime.name
                 )));
             }
+            (_, Accepts::Source) if source.is_session => {
+                (String::new(), String::new(), work_files(&source.files, &[])?)
+            }
             (code, Accepts::Source) => {
                 let (entry, code) = code_files(&self.runtime, code)?;
                 (format!("/work/{entry}"), entry, work_files(&code, &source.files)?)
@@ -137,13 +140,20 @@ impl Interpreter {
         };
         fits(&files, limits)?;
         let slots = Slots { program: &self.program, name: &name, entry: &entry, source, limits };
-        let argv = slots.argv(&self.runtime.argv);
+        let guest = self.guest(source)?;
+        let starts = guest.map(|guest| guest.script.as_slice());
+        let started: Vec<_> = match starts {
+            Some(script) => script.iter().map(|template| slots.render(template)).collect(),
+            None => vec![entry.clone()],
+        };
+        let argv = slots.argv(&self.runtime.argv, &started);
         if argv.iter().any(|argument| argument.contains('\0')) {
             return Err(Error::Invalid("an argument contains a NUL".to_owned()));
         }
         let secret_files = self.runtime.secret_files.iter();
         let secret_files = secret_files.filter(|_| !source.secrets.is_empty());
-        for (path, contents) in self.runtime.files.iter().chain(secret_files) {
+        let guest_files = guest.iter().flat_map(|guest| &guest.files);
+        for (path, contents) in self.runtime.files.iter().chain(secret_files).chain(guest_files) {
             let bytes = contents.bytes().map_err(Error::Invalid)?.to_vec();
             files.push(LaunchFile { path: path.clone(), mode: 0o444, bytes });
         }
@@ -159,7 +169,7 @@ impl Interpreter {
             exec_scratch: self.runtime.exec_scratch,
             delivery: self.runtime.delivery.into(),
             has_secret_files: !self.runtime.secret_files.is_empty() && !source.secrets.is_empty(),
-            script: std::iter::once(entry.clone()).chain(source.args.iter().cloned()).collect(),
+            script: started.iter().chain(&source.args).cloned().collect(),
         })
     }
 
@@ -175,6 +185,8 @@ impl Interpreter {
         let source = Source::code(String::new());
         let slots = Slots { program: &self.program, name: "", entry: "", source: &source, limits };
         let mut files = self.runtime.files.clone();
+        let guests = self.runtime.session.iter().chain(&self.runtime.rich);
+        files.extend(guests.flat_map(|guest| guest.files.clone()));
         let mut prime = Prime::Nothing;
         let script_env = self.script_env(&slots);
         let mut env = self.env(&slots)?;
@@ -182,7 +194,7 @@ impl Interpreter {
         let mut mounts = self.mounts.clone();
         if let Some(described) = &self.runtime.prime {
             files.extend(described.files.clone());
-            let mut argv = slots.argv(&described.argv);
+            let mut argv = slots.argv(&described.argv, &[]);
             let launch = |argv| Ahead { program: self.program.clone(), argv, env: env.clone() };
             prime = match described.kind {
                 PrimeKind::Program => Prime::Program(launch(argv)),
@@ -213,6 +225,20 @@ impl Interpreter {
             has_secret_files: false,
         };
         Ok((launch, prime))
+    }
+
+    /// What is started in place of the code.
+    ///
+    /// # Errors
+    /// [`Error::Invalid`] for a runtime that has nothing like it.
+    fn guest(&self, source: &Source) -> Result<Option<&Guest>, Error> {
+        let (guest, what) = match source {
+            Source { is_session: true, .. } => (&self.runtime.session, "no sessions"),
+            Source { rich: true, .. } => (&self.runtime.rich, "no rich results"),
+            _ => return Ok(None),
+        };
+        let refused = || Error::Invalid(format!("runtime {} has {what}", self.runtime.name));
+        guest.as_ref().map(Some).ok_or_else(refused)
     }
 
     fn script_env(&self, slots: &Slots<'_>) -> Vec<(String, String)> {
@@ -297,11 +323,13 @@ struct Slots<'a> {
 }
 
 impl Slots<'_> {
-    fn argv(&self, templates: &[Template]) -> Vec<String> {
+    fn argv(&self, templates: &[Template], started: &[String]) -> Vec<String> {
         let mut argv = Vec::new();
         for template in templates {
             if template.0 == [Part::Args] {
                 argv.extend(self.source.args.iter().cloned());
+            } else if template.0 == [Part::Entry] {
+                argv.extend(started.iter().cloned());
             } else {
                 argv.push(self.render(template));
             }

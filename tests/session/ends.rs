@@ -1,0 +1,194 @@
+//! Interrupts, limits, and payloads that do not play along.
+
+use std::time::{Duration, Instant};
+
+use belljar::{Answer, AnswerStatus, Call, Limits, Outcome, Session};
+use belljar_tests::{Test, expect, expect_memory, limits, tests};
+
+use crate::calls::{call, expect_answer, open, open_with, out, said};
+
+pub(crate) fn tests() -> Vec<Test> {
+    tests![
+        an_interrupt_keeps_the_state(Python),
+        an_interrupt_that_cannot_be_heard_ends_the_session(Python),
+        an_interrupt_without_a_call_is_nothing(Python),
+        a_call_has_a_wall_limit(Python),
+        a_call_that_swallows_its_interrupt_is_ended(Python),
+        the_session_has_a_wall_limit(Python),
+        a_payload_that_leaves_ends_its_session(Python),
+        memory_that_runs_out_ends_the_session(Python),
+        processor_time_is_that_of_all_calls(Python),
+        a_closed_answer_descriptor_ends_the_session(Python),
+        a_flood_of_answers_ends_the_session(Python),
+        a_forged_answer_is_the_sessions_own_affair(Python),
+        nonsense_for_an_answer_ends_the_session(Python),
+        a_dropped_session_is_gone(Python),
+    ]
+}
+
+async fn interrupted(session: &Session, code: &str) -> Answer {
+    let mut calling = session.begin(code).await.expect("a call");
+    // All of them say when they have begun.
+    assert!(calling.output().await.is_some());
+    session.interrupt();
+    calling.answer().await.expect("an answer")
+}
+
+/// How a session ended during its call.
+fn ended(answer: &Answer) -> &Outcome {
+    match &answer.status {
+        AnswerStatus::Ended(outcome) => outcome,
+        other => panic!("{} instead of an end: {}", other.name(), answer.message()),
+    }
+}
+
+async fn an_interrupt_keeps_the_state() {
+    let session = open("python").await;
+    said(&session, "n = 0").await;
+    for code in [
+        "print(1, flush=True)\nwhile True: n += 1",
+        "import time\nprint(1, flush=True)\ntime.sleep(100)",
+        "import subprocess\nprint(1, flush=True)\nsubprocess.run(['/bin/sleep', '100'])",
+        "import threading\nprint(1, flush=True)\nthreading.Event().wait()",
+    ] {
+        let began = Instant::now();
+        let answer = interrupted(&session, code).await;
+        expect_answer(&answer, "interrupted");
+        assert_eq!(answer.error.expect("an exception").kind, "KeyboardInterrupt");
+        assert!(began.elapsed() < Duration::from_secs(2), "{code}: {:?}", began.elapsed());
+    }
+    assert_eq!(said(&session, "print(n > 0)").await, "True\n");
+}
+
+async fn an_interrupt_that_cannot_be_heard_ends_the_session() {
+    let session = open("python").await;
+    // One call into the interpreter's own code, that nothing interrupts.
+    let code = "print(1, flush=True)\n(10 ** 10 ** 7) ** 9 % 7\nsum(range(10 ** 12))";
+    let began = Instant::now();
+    let answer = interrupted(&session, code).await;
+    expect(ended(&answer), "cancelled");
+    assert_eq!(out(&answer), "1\n");
+    assert!(began.elapsed() < Duration::from_secs(8), "{:?}", began.elapsed());
+}
+
+async fn an_interrupt_without_a_call_is_nothing() {
+    let session = open("python").await;
+    session.interrupt();
+    assert_eq!(said(&session, "print(1)").await, "1\n");
+    session.interrupt();
+    assert_eq!(said(&session, "import time; time.sleep(0.2); print(2)").await, "2\n");
+}
+
+async fn a_call_has_a_wall_limit() {
+    let session = open("python").await;
+    let code = "x = 1\nimport time\nprint('begun', flush=True)\ntime.sleep(100)";
+    let answer = call(&session, Call::code(code).wall(Duration::from_millis(300))).await;
+    expect_answer(&answer, "wall_time");
+    assert_eq!(out(&answer), "begun\n");
+    assert!(answer.wall < Duration::from_secs(2), "{:?}", answer.wall);
+    assert_eq!(said(&session, "print(x)").await, "1\n");
+}
+
+async fn a_call_that_swallows_its_interrupt_is_ended() {
+    let session = open("python").await;
+    let code = "import time\nwhile True:\n  try: time.sleep(100)\n  except KeyboardInterrupt: pass";
+    let answer = call(&session, Call::code(code).wall(Duration::from_millis(200))).await;
+    expect(ended(&answer), "wall_time");
+}
+
+async fn the_session_has_a_wall_limit() {
+    let session = open_with("python", Limits { wall: Duration::from_secs(1), ..limits() }).await;
+    said(&session, "x = 1").await;
+    let answer = call(&session, "import time; time.sleep(100)").await;
+    expect(ended(&answer), "wall_time");
+    expect(&session.ended().await.expect("an outcome"), "wall_time");
+}
+
+async fn a_payload_that_leaves_ends_its_session() {
+    let session = open("python").await;
+    let answer = call(&session, "import os\nprint('last', flush=True)\nos._exit(7)").await;
+    assert_eq!(ended(&answer).verdict.exit_code(), Some(7));
+    assert_eq!(out(&answer), "last\n");
+    let session = open("python").await;
+    let answer = call(&session, "import os, signal; os.kill(os.getpid(), signal.SIGSEGV)").await;
+    assert_eq!(ended(&answer).verdict.signal(), Some(11));
+}
+
+async fn memory_that_runs_out_ends_the_session() {
+    let session = open_with("python", Limits { memory_bytes: 96 << 20, ..limits() }).await;
+    said(&session, "x = 1").await;
+    let answer =
+        call(&session, "y = bytearray(400 << 20)\nfor i in range(0, len(y), 4096): y[i] = 1").await;
+    if let AnswerStatus::Ended(outcome) = &answer.status {
+        expect_memory(outcome);
+    } else {
+        // Where no cgroup counts it, RLIMIT_DATA may have refused it first.
+        assert_eq!(answer.error.expect("an exception").kind, "MemoryError");
+        let outcome = session.close().await.expect("an outcome");
+        assert!(!belljar_tests::is_memory_counted(&outcome));
+    }
+}
+
+async fn processor_time_is_that_of_all_calls() {
+    let session = open_with("python", Limits { cpu: Duration::from_secs(1), ..limits() }).await;
+    let spin = "import time\nt = time.process_time()\nwhile time.process_time() - t < 0.4: pass";
+    let answer = call(&session, spin).await;
+    expect_answer(&answer, "ok");
+    assert!(answer.cpu >= Duration::from_millis(300), "{:?}", answer.cpu);
+    expect(ended(&call(&session, "while True: pass").await), "cpu_time");
+}
+
+/// Code that has the descriptors on which answers may go out.
+fn with_descriptor(code: &str) -> String {
+    let find = "import os, stat\nfds = []\nfor n in range(3, 200):\n  try:\n    if stat.S_ISSOCK(os.fstat(n).st_mode): fds.append(n)\n  except OSError: pass\nfd = fds[-1]\n";
+    format!("{find}{code}")
+}
+
+async fn a_closed_answer_descriptor_ends_the_session() {
+    let session = open("python").await;
+    let answer = call(&session, with_descriptor("for fd in fds: os.close(fd)").as_str()).await;
+    ended(&answer);
+}
+
+async fn a_flood_of_answers_ends_the_session() {
+    let session = open("python").await;
+    let code = "while True: os.write(fd, b'x' * 65536)";
+    ended(&call(&session, with_descriptor(code).as_str()).await);
+    let session = open("python").await;
+    let code = "os.write(fd, b'answer 1 99999999\\n')\nwhile True: os.write(fd, b'x' * 65536)";
+    ended(&call(&session, with_descriptor(code).as_str()).await);
+}
+
+async fn a_forged_answer_is_the_sessions_own_affair() {
+    let session = open("python").await;
+    let other = open("python").await;
+    let code = "body = b'{\"status\":\"ok\",\"value\":{\"text\":\"forged\"}}'\nos.write(fd, b'answer 1 %d\\n' % len(body) + body)";
+    let answer = call(&session, with_descriptor(code).as_str()).await;
+    expect_answer(&answer, "ok");
+    assert_eq!(answer.value.expect("a value").text, "forged");
+    // The true answer comes late, for a call that is over.
+    ended(&call(&session, "1").await);
+    assert_eq!(call(&other, "2").await.value.expect("a value").text, "2");
+}
+
+async fn nonsense_for_an_answer_ends_the_session() {
+    for nonsense in [
+        "answer 1 2\\n[]",
+        "answer 2 2\\n{}",
+        "answer -1 2\\n{}",
+        "\\0\\0\\0\\n",
+        "answer 1 3\\n{{{",
+    ] {
+        let session = open("python").await;
+        let code = format!("os.write(fd, b'{nonsense}')\nimport time; time.sleep(100)");
+        ended(&call(&session, with_descriptor(&code).as_str()).await);
+    }
+}
+
+async fn a_dropped_session_is_gone() {
+    let session = open("python").await;
+    let calling = session.begin("print(1, flush=True)\nimport time; time.sleep(100)").await;
+    drop(session);
+    let answer = calling.expect("a call").answer().await.expect("an answer");
+    expect(ended(&answer), "cancelled");
+}

@@ -2,6 +2,7 @@
 //! here, from the moment it is accepted until nothing of it is left.
 
 mod attend;
+mod sessions;
 mod submission;
 mod ticket;
 
@@ -9,7 +10,6 @@ use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use belljar::Limits;
 use tokio::sync::watch;
 use tokio::time::{sleep, timeout};
 
@@ -17,6 +17,7 @@ use crate::queue::Queue;
 use crate::sandboxes::Sandboxes;
 use crate::store::Store;
 
+pub(crate) use sessions::{Called, Calls, Sessions};
 pub(crate) use submission::{Key, Submission, Submitted};
 pub(crate) use ticket::{Ended, Follower, Held, Ticket, Told};
 
@@ -28,8 +29,7 @@ pub(crate) struct Broker {
     pub(crate) sandboxes: Sandboxes,
     pub(crate) queue: Queue,
     pub(crate) store: Store,
-    /// Limits of a run that names none.
-    usual: Limits,
+    pub(crate) sessions: Sessions,
     /// Runs that have not ended.
     alive: watch::Sender<u64>,
     phase: watch::Sender<Phase>,
@@ -53,7 +53,7 @@ impl Broker {
             sandboxes,
             queue,
             store,
-            usual: Limits::strict(),
+            sessions: Sessions::default(),
             alive: watch::Sender::new(0),
             phase: watch::Sender::new(Phase::Serving),
             tickets: Mutex::default(),
@@ -82,6 +82,7 @@ impl Broker {
         }
         self.phase.send_replace(Phase::Ending);
         drop(timeout(LAST_WORDS, self.rest()).await);
+        self.sessions.close().await;
         self.sandboxes.close().await;
         self.store.close().await;
     }

@@ -8,6 +8,7 @@ mod headers;
 mod past;
 mod routes;
 mod runs;
+mod sessions;
 mod socket;
 
 use std::io;

@@ -6,7 +6,9 @@ mod limits;
 mod outcome;
 mod problem;
 mod request;
+mod rich;
 mod runtimes;
+mod session;
 pub(crate) mod time;
 
 use std::collections::BTreeMap;
@@ -20,6 +22,7 @@ pub(crate) use outcome::{Artifact, Denial, Outcome};
 pub(crate) use problem::{Problem, Whose};
 pub(crate) use request::{Request, Wish, floor};
 pub(crate) use runtimes::{RuntimeRow, rows};
+pub(crate) use session::{CallAnswer, CallLimits, CallRequest, Lives, SessionRequest, SessionRow};
 pub(crate) use time::{now_ms, rfc3339};
 
 /// What a caller knows a run by.

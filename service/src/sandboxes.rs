@@ -6,8 +6,6 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use belljar::{Error, Floor, Limits, Runtime, Runtimes, Sandbox, StartChoice, Warm};
 use tokio::task::JoinSet;
 
-use crate::json::Wish;
-
 /// Warm sandboxes beside those with the usual limits: each has jars of its own, as a jar is raised
 /// with its limits.
 const MOST_OTHERS: usize = 8;
@@ -17,7 +15,18 @@ const MOST_REMEMBERED: usize = 32;
 /// What a service runs in.
 pub(crate) struct Sandboxes {
     pub(crate) runtimes: Runtimes,
+    /// Those of a run that names none.
+    pub(crate) limits: Limits,
     kept: Arc<Mutex<Kept>>,
+}
+
+/// What a run or a session is to take place in.
+#[derive(Clone, Copy)]
+pub(crate) struct Wanted<'a> {
+    pub(crate) runtime: &'a str,
+    pub(crate) limits: &'a Limits,
+    pub(crate) floor: Floor,
+    pub(crate) start: StartChoice,
 }
 
 #[derive(Default)]
@@ -33,7 +42,6 @@ struct Kept {
     is_closed: bool,
 }
 
-#[derive(Clone, PartialEq)]
 struct Key {
     runtime: String,
     limits: Limits,
@@ -44,13 +52,19 @@ impl Sandboxes {
     ///
     /// # Errors
     /// [`Error::UnknownRuntime`] and what else keeps a sandbox from being built.
-    pub(crate) fn new(runtimes: Runtimes, names: &[String], warm: &Warm) -> Result<Self, Error> {
+    pub(crate) fn new(
+        runtimes: Runtimes,
+        limits: Limits,
+        names: &[String],
+        warm: &Warm,
+    ) -> Result<Self, Error> {
         let build = |name: &String| {
-            Sandbox::builder(runtimes.get(name)?.clone()).warm(warm.clone()).build()
+            let sandbox = Sandbox::builder(runtimes.get(name)?.clone()).limits(limits.clone());
+            sandbox.warm(warm.clone()).build()
         };
         let usual = names.iter().map(build).collect::<Result<_, _>>()?;
         let kept = Arc::new(Mutex::new(Kept { usual, ..Kept::default() }));
-        Ok(Self { runtimes, kept })
+        Ok(Self { runtimes, limits, kept })
     }
 
     /// Waits until those with the usual limits are warm, or cannot be. One line for each.
@@ -70,18 +84,18 @@ impl Sandboxes {
         lines
     }
 
-    /// The sandbox for a wish.
+    /// The sandbox for what is wanted.
     ///
     /// # Errors
     /// As for [`belljar::SandboxBuilder::build`].
-    pub(crate) async fn find(&self, wish: &Wish) -> Result<Sandbox, Error> {
-        let runtime = self.runtimes.get(&wish.runtime)?.clone();
-        let may_wait = wish.source.start != StartChoice::Cold && wish.floor == Floor::STRICT;
-        if may_wait && let Some(sandbox) = self.find_warm(wish)? {
+    pub(crate) async fn find(&self, wanted: Wanted<'_>) -> Result<Sandbox, Error> {
+        let runtime = self.runtimes.get(wanted.runtime)?.clone();
+        let may_wait = wanted.start != StartChoice::Cold && wanted.floor == Floor::STRICT;
+        if may_wait && let Some(sandbox) = self.find_warm(wanted)? {
             return Ok(sandbox);
         }
         // Anew each time: what is installed may have changed since.
-        build(runtime, wish.limits.clone(), wish.floor).await
+        build(runtime, wanted.limits.clone(), wanted.floor).await
     }
 
     /// Ends what is kept, and returns when it is gone.
@@ -98,14 +112,14 @@ impl Sandboxes {
         while closing.join_next().await.is_some() {}
     }
 
-    fn find_warm(&self, wish: &Wish) -> Result<Option<Sandbox>, Error> {
+    fn find_warm(&self, wanted: Wanted<'_>) -> Result<Option<Sandbox>, Error> {
         let mut kept = self.lock();
-        let usual = kept.usual.iter().find(|sandbox| sandbox.runtime() == wish.runtime).cloned();
+        let usual = kept.usual.iter().find(|sandbox| sandbox.runtime() == wanted.runtime).cloned();
         let Some(usual) = usual else { return Ok(None) };
-        if wish.limits == Limits::strict() {
-            return Ok(Some(usual));
+        if self.limits.share_a_jar(wanted.limits) {
+            return usual.with_limits(wanted.limits.clone()).map(Some);
         }
-        kept.other(&usual, &wish.limits)
+        kept.other(&usual, wanted.limits)
     }
 
     fn lock(&self) -> MutexGuard<'_, Kept> {
@@ -117,13 +131,15 @@ impl Kept {
     /// A warm sandbox with other limits, if they came before.
     fn other(&mut self, usual: &Sandbox, limits: &Limits) -> Result<Option<Sandbox>, Error> {
         let key = Key { runtime: usual.runtime().to_owned(), limits: limits.clone() };
-        if let Some(at) = self.others.iter().position(|(known, _)| *known == key) {
+        let is_alike =
+            |known: &Key| known.runtime == key.runtime && known.limits.share_a_jar(limits);
+        if let Some(at) = self.others.iter().position(|(known, _)| is_alike(known)) {
             let found = self.others.remove(at);
-            let sandbox = found.1.clone();
+            let sandbox = found.1.with_limits(limits.clone())?;
             self.others.push(found);
             return Ok(Some(sandbox));
         }
-        let Some(at) = self.seen.iter().position(|known| *known == key) else {
+        let Some(at) = self.seen.iter().position(is_alike) else {
             if self.seen.len() >= MOST_REMEMBERED {
                 self.seen.remove(0);
             }

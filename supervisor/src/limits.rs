@@ -105,6 +105,23 @@ impl Limits {
         }
     }
 
+    /// Whether a jar that was raised with these can be used with `others`: they differ only in what
+    /// the supervisor enforces from outside.
+    pub fn share_a_jar(&self, others: &Self) -> bool {
+        let Self { wall, stdout_bytes, stderr_bytes, on_output_limit, .. } = *self;
+        let Self { artifacts, artifact_bytes, .. } = *self;
+        *self
+            == Self {
+                wall,
+                stdout_bytes,
+                stderr_bytes,
+                on_output_limit,
+                artifacts,
+                artifact_bytes,
+                ..others.clone()
+            }
+    }
+
     /// # Errors
     /// [`Error::Invalid`] naming the first limit that is zero or above `ceiling`.
     pub(crate) fn check(&self, ceiling: &Self) -> Result<(), Error> {

@@ -196,13 +196,19 @@ impl Sandbox {
         }
     }
 
-    /// The same sandbox with other limits.
+    /// The same sandbox with other limits. What waits is the same too, if the limits
+    /// [share a jar](Limits::share_a_jar): closing one then closes both.
     ///
     /// # Errors
     /// [`Error::Invalid`] when one of them is zero or above the ceiling.
     pub fn with_limits(&self, limits: Limits) -> Result<Self, Error> {
         limits.check(&self.settings.ceiling)?;
-        Ok(Self::new(Settings { limits, ..Settings::clone(&self.settings) }))
+        let is_shared = self.settings.limits.share_a_jar(&limits);
+        let settings = Settings { limits, ..Settings::clone(&self.settings) };
+        if is_shared {
+            return Ok(Self { settings: Arc::new(settings), pool: self.pool.clone() });
+        }
+        Ok(Self::new(settings))
     }
 
     fn new(settings: Settings) -> Self {

@@ -9,6 +9,7 @@ use super::ticket::{Answer, Ended};
 use super::{Broker, Phase, Ticket, Told};
 use crate::json::{Outcome, Problem, Whose, Wish, now_ms, rfc3339};
 use crate::queue::{Busy, Turn};
+use crate::sandboxes::Wanted;
 
 pub(super) async fn attend(
     broker: Arc<Broker>,
@@ -43,9 +44,11 @@ async fn run(
     turn: &Turn,
     queued: Duration,
 ) -> Result<Outcome, Problem> {
-    let sandbox = broker.sandboxes.find(&wish).await?;
+    let Wish { runtime, limits, floor, source, .. } = wish;
+    let wanted = Wanted { runtime: &runtime, limits: &limits, floor, start: source.start };
+    let sandbox = broker.sandboxes.find(wanted).await?;
     // Never left halfway: what a start has made is unmade by whoever has its run.
-    let mut run = Box::pin(sandbox.start(wish.source)).await?;
+    let mut run = Box::pin(sandbox.start(source)).await?;
     drop(room);
     broker.store.started(&ticket.id, now_ms());
     ticket.give_input(run.input());

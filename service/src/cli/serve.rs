@@ -26,7 +26,8 @@ pub(super) fn main(options: ServeOptions) -> Result<ExitCode, Error> {
     let served = events.block_on(async {
         hear_children()?;
         let mut signals = Signals::new()?;
-        let sandboxes = move || Sandboxes::new(runtimes, &options.warm, &warm);
+        let sandboxes =
+            move || Sandboxes::new(runtimes, belljar::Limits::strict(), &options.warm, &warm);
         let (built, signal) = signals.settle_blocking(sandboxes).await?;
         let sandboxes = built?;
         if signal.is_some() {

@@ -77,7 +77,7 @@ impl From<Problem> for Refusal {
     fn from(problem: Problem) -> Self {
         let status = match &*problem.code {
             "invalid_request" => StatusCode::BAD_REQUEST,
-            "cancelled" => StatusCode::CONFLICT,
+            "cancelled" | "session_busy" => StatusCode::CONFLICT,
             "unauthorized" => StatusCode::FORBIDDEN,
             "not_found" => StatusCode::NOT_FOUND,
             "unknown_runtime" | "key_reused" => StatusCode::UNPROCESSABLE_ENTITY,

@@ -63,17 +63,17 @@ pub(super) fn last(answer: &RawValue, is_problem: bool, form: Form) -> String {
 }
 
 /// `answer` is JSON already.
-fn over(event: &str, seq: usize, answer: &str) -> String {
+pub(super) fn over(event: &str, seq: usize, answer: &str) -> String {
     format!(r#"{{"event":"{event}","seq":{seq},"{event}":{answer}}}"#)
 }
 
-fn framed(event: &str, seq: usize, text: &str, form: Form) -> String {
+pub(super) fn framed(event: &str, seq: usize, text: &str, form: Form) -> String {
     match form {
         Form::Lines => format!("{text}\n"),
         Form::Sse => format!("id: {seq}\nevent: {event}\ndata: {text}\n\n"),
     }
 }
 
-fn row<T: Serialize>(event: &str, seq: usize, what: T) -> String {
+pub(super) fn row<T: Serialize>(event: &str, seq: usize, what: T) -> String {
     json::line(&Row { event, seq, what })
 }

@@ -8,7 +8,7 @@ use hyper::{Method, Request, StatusCode};
 use serde_json::json;
 
 use super::answer::{Answer, Refusal, not_found, tell};
-use super::{MOST_BODY_BYTES, Server, past, runs};
+use super::{MOST_BODY_BYTES, Server, past, runs, sessions};
 use crate::broker::Phase;
 use crate::json::{self, Problem, Whose};
 
@@ -40,6 +40,7 @@ pub(super) async fn answer(
         (&Method::POST, ["v1", "runs", id, "stdin"]) => {
             runs::feed(server, tenant, id, request).await
         }
+        (_, ["v1", "sessions", ..]) => return sessions(server, tenant, request).await,
         (&Method::GET, ["v1", "runtimes"]) => runtimes(server).await,
         (&Method::GET, ["healthz"]) => Ok(health(server)),
         (
@@ -49,6 +50,22 @@ pub(super) async fn answer(
             | ["v1", "runs", _]
             | ["v1", "runs", _, "events" | "stdin"],
         ) => Err(wrong_method()),
+        _ => Err(not_found("there is no such place")),
+    };
+    answered.unwrap_or_else(|refusal| refusal.answer())
+}
+
+async fn sessions(server: &Arc<Server>, tenant: &Arc<str>, request: Request<Incoming>) -> Answer {
+    let path = request.uri().path().to_owned();
+    let segments = path.split('/').skip(3).collect::<Vec<_>>();
+    let answered = match (request.method(), &*segments) {
+        (&Method::POST, []) => sessions::open(server, Arc::clone(tenant), request).await,
+        (&Method::GET, []) => Ok(sessions::list(server, tenant)),
+        (&Method::GET, [id]) => sessions::inspect(server, tenant, id),
+        (&Method::DELETE, [id]) => sessions::close(server, tenant, id).await,
+        (&Method::POST, [id, "calls"]) => sessions::call(server, tenant, id, request).await,
+        (&Method::POST, [id, "interrupt"]) => sessions::interrupt(server, tenant, id),
+        (_, [] | [_] | [_, "calls" | "interrupt"]) => Err(wrong_method()),
         _ => Err(not_found("there is no such place")),
     };
     answered.unwrap_or_else(|refusal| refusal.answer())

@@ -6,6 +6,7 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize, Serializer};
 
 use super::data::{Base64, Encoding};
+use super::rich::{ErrorRow, ResultRow};
 use super::{Labels, LimitsRow, now_ms, rfc3339};
 
 type Word = Cow<'static, str>;
@@ -32,6 +33,12 @@ pub(crate) struct Outcome {
     pub(crate) denials: Vec<Denial>,
     pub(crate) limits: LimitsRow,
     pub(crate) receipt: Receipt,
+    /// The value of its last expression, where it was asked for.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) result: Option<ResultRow>,
+    /// What it raised, where that was asked for.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) error: Option<ErrorRow>,
     #[serde(default, skip_serializing_if = "Labels::is_empty")]
     pub(crate) labels: Labels,
     /// When it was accepted.
@@ -135,6 +142,8 @@ impl From<belljar::Outcome> for Outcome {
             denials: outcome.denials.into_iter().map(Into::into).collect(),
             limits: LimitsRow::from(&outcome.limits),
             receipt: outcome.receipt.into(),
+            result: outcome.value.map(Into::into),
+            error: outcome.error.map(Into::into),
             labels: Labels::new(),
             created_at: rfc3339(now_ms() - took),
         }
@@ -190,7 +199,7 @@ impl From<belljar::Receipt> for Receipt {
 
 /// To the microsecond.
 #[expect(clippy::cast_precision_loss, reason = "2^52 microseconds are 142 years")]
-fn millis(time: Duration) -> f64 {
+pub(super) fn millis(time: Duration) -> f64 {
     time.as_micros() as f64 / 1000.0
 }
 

@@ -28,6 +28,8 @@ pub(crate) struct Request {
     stdin: Option<Data>,
     #[serde(default)]
     stdin_open: bool,
+    #[serde(default)]
+    rich: bool,
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     env: BTreeMap<String, String>,
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
@@ -59,7 +61,7 @@ pub(crate) struct Wish {
 
 #[derive(Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
-struct FileRow {
+pub(super) struct FileRow {
     path: String,
     content: String,
     #[serde(default)]
@@ -68,7 +70,7 @@ struct FileRow {
 
 #[derive(Clone, Copy, Default, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
-enum StartWord {
+pub(super) enum StartWord {
     #[default]
     Any,
     Fresh,
@@ -108,11 +110,7 @@ impl Request {
             limits,
             collect: source.collect,
             floor: Some(floor.name().to_owned()),
-            start: match source.start {
-                StartChoice::Any => StartWord::Any,
-                StartChoice::Fresh => StartWord::Fresh,
-                StartChoice::Cold => StartWord::Cold,
-            },
+            start: source.start.into(),
             ..Self::default()
         })
     }
@@ -129,13 +127,12 @@ impl Request {
         source.args = self.args;
         source.env = self.env.into_iter().collect();
         source.collect = self.collect;
-        source.start = match self.start {
-            StartWord::Any => StartChoice::Any,
-            StartWord::Fresh => StartChoice::Fresh,
-            StartWord::Cold => StartChoice::Cold,
-        };
+        source.start = self.start.into();
         let stdin = self.stdin.map(Data::bytes).transpose();
         source.stdin = stdin.map_err(|why| invalid("stdin", &why))?.unwrap_or_default();
+        if self.rich {
+            source = source.rich();
+        }
         if self.stdin_open {
             source = source.stdin_open();
         }
@@ -164,7 +161,7 @@ impl Request {
 
 /// # Errors
 /// [`Error::Invalid`] when there are too many of them, or one is too long.
-fn check(labels: &Labels) -> Result<(), Error> {
+pub(super) fn check(labels: &Labels) -> Result<(), Error> {
     let is_short = |text: &String| text.len() <= MOST_LABEL_BYTES;
     if labels.len() > MOST_LABELS
         || !labels.iter().all(|(key, value)| is_short(key) && is_short(value))
@@ -210,15 +207,35 @@ fn code(code: Option<String>, files: Vec<FileRow>, entry: Option<String>) -> Res
     Ok(source)
 }
 
-fn invalid(what: &str, why: &str) -> Error {
+pub(super) fn invalid(what: &str, why: &str) -> Error {
     Error::Invalid(format!("{what}: {why}"))
 }
 
 impl FileRow {
-    fn file(self) -> Result<SourceFile, Error> {
+    pub(super) fn file(self) -> Result<SourceFile, Error> {
         let bytes = self.encoding.decode(self.content);
         let bytes = bytes.map_err(|why| invalid(&format!("file {:?}", self.path), &why))?;
         Ok(SourceFile { path: self.path, bytes })
+    }
+}
+
+impl From<StartWord> for StartChoice {
+    fn from(word: StartWord) -> Self {
+        match word {
+            StartWord::Any => Self::Any,
+            StartWord::Fresh => Self::Fresh,
+            StartWord::Cold => Self::Cold,
+        }
+    }
+}
+
+impl From<StartChoice> for StartWord {
+    fn from(choice: StartChoice) -> Self {
+        match choice {
+            StartChoice::Any => Self::Any,
+            StartChoice::Fresh => Self::Fresh,
+            StartChoice::Cold => Self::Cold,
+        }
     }
 }
 

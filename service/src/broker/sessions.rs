@@ -1,0 +1,291 @@
+//! Sessions: jars that answer more than once, each the trust domain of one tenant.
+
+use std::collections::HashMap;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use belljar::{Answer, Calling, Chunk, Session};
+use tokio::sync::watch;
+use tokio::time::{Instant, sleep_until};
+
+use super::{Broker, Phase};
+use crate::json::{
+    CallAnswer, CallLimits, CallRequest, Labels, Lives, Problem, SessionRequest, SessionRow, Whose,
+    now_ms, rfc3339,
+};
+use crate::queue::Turn;
+use crate::sandboxes::Wanted;
+
+/// Sessions at one time.
+const MOST_SESSIONS: usize = 32;
+const LIVES: Lives = Lives { idle: Duration::from_mins(10), lifetime: Duration::from_hours(1) };
+
+/// The sessions of all tenants.
+#[derive(Default)]
+pub(crate) struct Sessions {
+    kept: Mutex<HashMap<String, Arc<Kept>>>,
+    /// Those that are being opened count as well.
+    count: Arc<AtomicU64>,
+}
+
+/// A session, and what is known of it.
+pub(crate) struct Kept {
+    id: String,
+    tenant: Arc<str>,
+    runtime: String,
+    labels: Labels,
+    created_ms: i64,
+    expires_ms: i64,
+    idle: Duration,
+    call_limits: CallLimits,
+    session: Session,
+    calls: AtomicU64,
+    /// When it was used last; nothing while it is.
+    rests_since: watch::Sender<Option<Instant>>,
+    _place: Place,
+}
+
+/// One of the sessions that there may be.
+struct Place(Arc<AtomicU64>);
+
+/// A call that runs, and what it holds. Dropping this interrupts it.
+pub(crate) struct Calls {
+    kept: Arc<Kept>,
+    calling: Option<Calling>,
+    turn: Turn,
+}
+
+/// Something that happened to a call.
+pub(crate) enum Called {
+    Output(Chunk),
+    /// The last that is told.
+    Answered(Box<CallAnswer>),
+    Failed(Box<Problem>),
+}
+
+impl Broker {
+    /// Opens a session, and returns once it waits for calls.
+    ///
+    /// # Errors
+    /// When the request makes no sense, or there is no room for it.
+    pub(crate) async fn open_session(
+        self: &Arc<Self>,
+        tenant: Arc<str>,
+        request: SessionRequest,
+        room: Box<dyn Send>,
+    ) -> Result<SessionRow, Problem> {
+        if self.is(Phase::Draining) {
+            return Err(Problem::overloaded("the service is stopping"));
+        }
+        let wish = request.understand(&self.sandboxes.limits, LIVES)?;
+        let place = self.sessions.place()?;
+        let wanted = Wanted {
+            runtime: &wish.runtime,
+            limits: &wish.limits,
+            floor: wish.floor,
+            start: wish.options.start,
+        };
+        let sandbox = self.sandboxes.find(wanted).await?;
+        let session = Box::pin(sandbox.open(wish.options)).await?;
+        drop(room);
+        let created_ms = now_ms();
+        let lifetime_ms = i64::try_from(wish.limits.wall.as_millis()).unwrap_or(i64::MAX);
+        let kept = Arc::new(Kept {
+            id: session.id().to_owned(),
+            tenant,
+            runtime: wish.runtime,
+            labels: wish.labels,
+            created_ms,
+            expires_ms: created_ms.saturating_add(lifetime_ms),
+            idle: wish.idle,
+            call_limits: wish.call_limits,
+            session,
+            calls: AtomicU64::new(0),
+            rests_since: watch::Sender::new(Some(Instant::now())),
+            _place: place,
+        });
+        self.sessions.lock().insert(kept.id.clone(), Arc::clone(&kept));
+        let row = kept.row();
+        tokio::spawn(keep(Arc::clone(self), kept));
+        Ok(row)
+    }
+
+    /// Begins a call.
+    ///
+    /// # Errors
+    /// When there is no such session, another call runs in it, or the call makes no sense.
+    pub(crate) async fn call(
+        &self,
+        tenant: &str,
+        id: &str,
+        request: CallRequest,
+    ) -> Result<Calls, Problem> {
+        let kept = self.session(tenant, id)?;
+        let call = request.understand(kept.call_limits)?;
+        // Its memory is that of the session, which was there before.
+        let turn = self.queue.admit(tenant, 0).await?;
+        let calling =
+            kept.session.begin(call).await.map_err(|error| match Problem::from(error) {
+                problem if kept.rests_since.borrow().is_none() => busy(problem),
+                problem => problem,
+            })?;
+        kept.rests_since.send_replace(None);
+        kept.calls.fetch_add(1, Ordering::Relaxed);
+        Ok(Calls { kept, calling: Some(calling), turn })
+    }
+
+    /// A session of `tenant`.
+    ///
+    /// # Errors
+    /// When there is none of this name.
+    pub(crate) fn session(&self, tenant: &str, id: &str) -> Result<Arc<Kept>, Problem> {
+        let found = self.sessions.lock().get(id).filter(|kept| &*kept.tenant == tenant).cloned();
+        let missing =
+            || Problem::new("not_found", Whose::Caller, "there is no session of this name");
+        found.ok_or_else(missing)
+    }
+
+    /// All sessions of `tenant`, the oldest first.
+    pub(crate) fn list_sessions(&self, tenant: &str) -> Vec<SessionRow> {
+        let kept = self.sessions.lock();
+        let mut rows = kept.values().filter(|kept| &*kept.tenant == tenant).collect::<Vec<_>>();
+        rows.sort_by(|one, other| one.id.cmp(&other.id));
+        rows.into_iter().map(|kept| kept.row()).collect()
+    }
+}
+
+/// Sees to the end of a session, however it comes.
+async fn keep(broker: Arc<Broker>, kept: Arc<Kept>) {
+    tokio::select! {
+        ended = kept.session.ended() => drop(ended),
+        () = kept.idles() => drop(kept.session.close().await),
+    }
+    broker.sessions.lock().remove(&kept.id);
+}
+
+impl Kept {
+    pub(crate) fn row(&self) -> SessionRow {
+        let is_busy = self.rests_since.borrow().is_none();
+        SessionRow {
+            id: self.id.clone(),
+            runtime: self.runtime.clone(),
+            status: if is_busy { "busy" } else { "ready" },
+            created_at: rfc3339(self.created_ms),
+            expires_at: rfc3339(self.expires_ms),
+            idle_ms: u64::try_from(self.idle.as_millis()).unwrap_or(u64::MAX),
+            calls: self.calls.load(Ordering::Relaxed),
+            labels: self.labels.clone(),
+        }
+    }
+
+    /// Interrupts the call that runs, if one does.
+    pub(crate) fn interrupt(&self) {
+        self.session.interrupt();
+    }
+
+    /// Ends it, and returns when nothing of it is left.
+    ///
+    /// # Errors
+    /// Our own failures.
+    pub(crate) async fn close(&self) -> Result<(), Problem> {
+        self.session.kill().await?;
+        Ok(())
+    }
+
+    /// Returns when nobody has used it for too long.
+    async fn idles(&self) {
+        let mut rests_since = self.rests_since.subscribe();
+        loop {
+            let since = *rests_since.borrow_and_update();
+            tokio::select! {
+                () = sleep_until(since.unwrap_or_else(Instant::now) + self.idle), if since.is_some() => {
+                    return;
+                }
+                // Its sender is ours.
+                _ = rests_since.changed() => {}
+            }
+        }
+    }
+}
+
+impl Calls {
+    /// The number of the call in its session.
+    pub(crate) fn session_id(&self) -> &str {
+        &self.kept.id
+    }
+
+    /// What happens next; nothing after the answer. Cancellation safe until the answer.
+    pub(crate) async fn next(&mut self) -> Option<Called> {
+        if let Some(chunk) = self.calling.as_mut()?.output().await {
+            return Some(Called::Output(chunk));
+        }
+        let answered = self.calling.take()?.answer().await;
+        Some(match answered {
+            Ok(answer) => Called::Answered(Box::new(self.told(answer))),
+            Err(error) => Called::Failed(Box::new(error.into())),
+        })
+    }
+
+    /// Waits for the answer.
+    ///
+    /// # Errors
+    /// Our own failures.
+    pub(crate) async fn answer(mut self) -> Result<CallAnswer, Problem> {
+        let calling = self.calling.take().ok_or_else(Problem::torn)?;
+        let answer = calling.answer().await?;
+        Ok(self.told(answer))
+    }
+
+    fn told(&self, answer: Answer) -> CallAnswer {
+        self.turn.used(answer.cpu);
+        CallAnswer::new(&self.kept.id, answer)
+    }
+}
+
+impl Drop for Calls {
+    fn drop(&mut self) {
+        self.kept.rests_since.send_replace(Some(Instant::now()));
+    }
+}
+
+impl Sessions {
+    /// Ends all of them.
+    pub(super) async fn close(&self) {
+        let all = self.lock().values().cloned().collect::<Vec<_>>();
+        let mut closing = tokio::task::JoinSet::new();
+        for kept in all {
+            closing.spawn(async move { drop(kept.session.kill().await) });
+        }
+        while closing.join_next().await.is_some() {}
+    }
+
+    /// How many there are.
+    pub(crate) fn len(&self) -> usize {
+        self.lock().len()
+    }
+
+    fn place(&self) -> Result<Place, Problem> {
+        let place = Place(Arc::clone(&self.count));
+        let before = self.count.fetch_add(1, Ordering::Relaxed);
+        if before >= MOST_SESSIONS as u64 {
+            return Err(Problem::overloaded("too many sessions at one time"));
+        }
+        Ok(place)
+    }
+
+    fn lock(&self) -> MutexGuard<'_, HashMap<String, Arc<Kept>>> {
+        self.kept.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Drop for Place {
+    fn drop(&mut self) {
+        self.0.fetch_sub(1, Ordering::Relaxed);
+    }
+}
+
+/// It may be tried again when the other call is over.
+fn busy(problem: Problem) -> Problem {
+    Problem { may_retry: true, code: "session_busy".into(), ..problem }
+}

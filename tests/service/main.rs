@@ -15,6 +15,7 @@ mod kinds;
 mod lifecycle;
 mod parity;
 mod served;
+mod sessions;
 mod socket;
 
 use std::process::ExitCode;
@@ -26,6 +27,7 @@ fn main() -> ExitCode {
         .with(kinds::tests())
         .with(lifecycle::tests())
         .with(parity::tests())
+        .with(sessions::tests())
         .with(socket::tests())
         .with(gone::tests())
         .with(drain::tests())

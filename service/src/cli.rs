@@ -7,17 +7,19 @@ mod explain;
 mod input;
 mod interrupt;
 mod limits;
+mod logs;
 mod options;
 mod place;
 mod run;
+mod runs;
 mod runtimes;
 mod say;
 mod screen;
 mod serve;
+mod there;
 mod words;
 
 use std::env;
-use std::io;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
@@ -28,6 +30,7 @@ use nix::sys::prctl;
 use tokio::signal::unix::{SignalKind, signal};
 
 use crate::json::{self, Problem};
+use crate::logs::listen;
 use options::{Command, Options};
 
 /// belljar refused or failed.
@@ -42,16 +45,19 @@ pub fn main() -> ExitCode {
         Ok(options) => options,
         Err(error) => return explain_usage(&error, as_json),
     };
-    let done = keep_memory_private().and_then(|()| listen_to_logs()).and_then(|()| {
-        match options.command {
-            Command::Run(options) => run::main(*options),
-            Command::Serve(options) => serve::main(*options),
-            Command::Doctor { json, attack: false } => doctor::main(json),
-            Command::Doctor { json, attack: true } => attack::main(json),
-            Command::Runtimes { json, directory } => runtimes::main(json, directory),
-        }
+    let done = keep_memory_private().and_then(|()| listen_to_logs()).map_err(Problem::from);
+    let done = done.and_then(|()| {
+        Ok(match options.command {
+            Command::Run(options) => run::main(*options)?,
+            Command::Serve(options) => serve::main(*options)?,
+            Command::Runs(options) => return runs::main(&options),
+            Command::Logs(options) => return logs::main(&options),
+            Command::Doctor { json, attack: false } => doctor::main(json)?,
+            Command::Doctor { json, attack: true } => attack::main(json)?,
+            Command::Runtimes { json, directory } => runtimes::main(json, directory)?,
+        })
     });
-    done.unwrap_or_else(|error| refuse(&error.into(), as_json))
+    done.unwrap_or_else(|problem| refuse(&problem, as_json))
 }
 
 /// Says why nothing was started, or why what was started came to nothing.
@@ -73,7 +79,7 @@ fn explain_usage(error: &clap::Error, as_json: bool) -> ExitCode {
         };
     }
     if error.kind() == ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand {
-        let what = "say what to do: run, serve, doctor or runtimes; belljar --help tells more";
+        let what = "say what to do, like run, serve or doctor; belljar --help tells more";
         return refuse(&Problem::invalid(what), as_json);
     }
     let told = text.lines().take_while(|line| !line.starts_with("Usage:"));
@@ -92,10 +98,7 @@ fn listen_to_logs() -> Result<(), Error> {
     let filter = filter.to_string_lossy();
     let filter = tracing_subscriber::EnvFilter::try_new(&*filter)
         .map_err(|error| Error::Invalid(format!("BELLJAR_LOG={filter}: {error}")))?;
-    let logs = tracing_subscriber::fmt().with_env_filter(filter).with_writer(io::stderr);
-    // It would complain on standard error, about standard error, and panic.
-    logs.log_internal_errors(false).init();
-    Ok(())
+    listen(Some(filter), None)
 }
 
 /// No core dump and no debugger of the same user sees the secrets that belljar hands over.

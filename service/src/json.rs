@@ -2,7 +2,9 @@
 
 mod data;
 mod event;
+mod history;
 mod limits;
+mod log;
 mod outcome;
 mod problem;
 mod request;
@@ -13,7 +15,9 @@ use serde::Serialize;
 
 pub(crate) use data::Encoded;
 pub(crate) use event::Event;
+pub(crate) use history::{HistoryPage, HistoryRow};
 pub(crate) use limits::{LimitsRow, millis};
+pub(crate) use log::{LogEntry, LogPage};
 pub(crate) use outcome::{Artifact, Outcome};
 pub(crate) use problem::{Problem, Whose};
 pub(crate) use request::{Request, Wish, floor};

@@ -8,6 +8,8 @@ pub mod cli;
 mod client;
 mod http;
 mod json;
+#[cfg_attr(not(test), expect(dead_code, reason = "the broker is what keeps them"))]
+mod logs;
 mod sandboxes;
 #[cfg_attr(not(test), expect(dead_code, reason = "the broker is what opens it"))]
 mod store;

@@ -10,6 +10,8 @@ mod http;
 mod json;
 #[cfg_attr(not(test), expect(dead_code, reason = "the broker is what keeps them"))]
 mod logs;
+#[cfg_attr(not(test), expect(dead_code, reason = "the broker is what counts"))]
+mod metrics;
 mod sandboxes;
 #[cfg_attr(not(test), expect(dead_code, reason = "the broker is what opens it"))]
 mod store;

@@ -13,6 +13,8 @@ use std::time::Duration;
 use tokio::sync::watch;
 use tokio::time::{sleep, timeout};
 
+use crate::logs::Logs;
+use crate::metrics::Metrics;
 use crate::queue::Queue;
 use crate::sandboxes::Sandboxes;
 use crate::store::Store;
@@ -29,6 +31,8 @@ pub(crate) struct Broker {
     pub(crate) sandboxes: Sandboxes,
     pub(crate) queue: Queue,
     pub(crate) store: Store,
+    pub(crate) metrics: Metrics,
+    pub(crate) logs: Logs,
     pub(crate) sessions: Sessions,
     /// Runs that have not ended.
     alive: watch::Sender<u64>,
@@ -48,8 +52,12 @@ pub(crate) enum Phase {
 }
 
 impl Broker {
-    pub(crate) fn new(sandboxes: Sandboxes, queue: Queue, store: Store) -> Arc<Self> {
+    pub(crate) fn new(sandboxes: Sandboxes, queue: Queue, store: Store, logs: Logs) -> Arc<Self> {
+        let names = sandboxes.runtimes.names().map(ToOwned::to_owned);
+        let metrics = Metrics::new(names);
         Arc::new(Self {
+            metrics,
+            logs,
             sandboxes,
             queue,
             store,
@@ -90,6 +98,19 @@ impl Broker {
     /// Returns when no run goes on.
     async fn rest(&self) {
         drop(self.alive.subscribe().wait_for(|alive| *alive == 0).await);
+    }
+
+    /// All that is counted, as Prometheus reads it.
+    pub(crate) fn measured(&self) -> String {
+        let (metrics, shape) = (&self.metrics, self.queue.shape());
+        metrics.running.set(shape.running.into());
+        metrics.queued.set(shape.queued.into());
+        metrics.memory_used_bytes.set(shape.memory_bytes);
+        metrics.sessions.set(self.sessions.len() as u64);
+        for (runtime, ready) in self.sandboxes.ready() {
+            metrics.set_warm_ready(&runtime, ready);
+        }
+        metrics.render()
     }
 
     /// A run of `tenant` that has not ended.

@@ -7,17 +7,19 @@ mod explain;
 mod input;
 mod interrupt;
 mod limits;
+mod logs;
 mod options;
 mod place;
 mod run;
+mod runs;
 mod runtimes;
 mod say;
 mod screen;
 mod serve;
+mod there;
 mod words;
 
 use std::env;
-use std::io;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
@@ -28,10 +30,14 @@ use nix::sys::prctl;
 use tokio::signal::unix::{SignalKind, signal};
 
 use crate::json::{self, Problem};
+use crate::logs::{Logs, listen};
 use options::{Command, Options};
 
 /// belljar refused or failed.
 const REFUSED: u8 = 125;
+/// What a service remembers of what it said.
+const LOG_ENTRIES: usize = 2000;
+const LOG_BYTES: usize = 2 << 20;
 /// What a shell adds to the number of a signal.
 const SIGNALLED: u8 = 128;
 
@@ -42,16 +48,25 @@ pub fn main() -> ExitCode {
         Ok(options) => options,
         Err(error) => return explain_usage(&error, as_json),
     };
-    let done = keep_memory_private().and_then(|()| listen_to_logs()).and_then(|()| {
-        match options.command {
-            Command::Run(options) => run::main(*options),
-            Command::Serve(options) => serve::main(*options),
-            Command::Doctor { json, attack: false } => doctor::main(json),
-            Command::Doctor { json, attack: true } => attack::main(json),
-            Command::Runtimes { json, directory } => runtimes::main(json, directory),
-        }
+    // What serves can be asked for what it said.
+    let logs =
+        matches!(options.command, Command::Serve(_)).then(|| Logs::new(LOG_ENTRIES, LOG_BYTES));
+    let listening = keep_memory_private().and_then(|()| listen_to_logs(logs.as_ref()));
+    let done = listening.map_err(Problem::from);
+    let done = done.and_then(|()| {
+        Ok(match options.command {
+            Command::Run(options) => run::main(*options)?,
+            Command::Serve(options) => {
+                serve::main(*options, logs.unwrap_or_else(|| Logs::new(0, 0)))?
+            }
+            Command::Runs(options) => return runs::main(&options),
+            Command::Logs(options) => return logs::main(&options),
+            Command::Doctor { json, attack: false } => doctor::main(json)?,
+            Command::Doctor { json, attack: true } => attack::main(json)?,
+            Command::Runtimes { json, directory } => runtimes::main(json, directory)?,
+        })
     });
-    done.unwrap_or_else(|error| refuse(&error.into(), as_json))
+    done.unwrap_or_else(|problem| refuse(&problem, as_json))
 }
 
 /// Says why nothing was started, or why what was started came to nothing.
@@ -73,7 +88,7 @@ fn explain_usage(error: &clap::Error, as_json: bool) -> ExitCode {
         };
     }
     if error.kind() == ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand {
-        let what = "say what to do: run, serve, doctor or runtimes; belljar --help tells more";
+        let what = "say what to do, like run, serve or doctor; belljar --help tells more";
         return refuse(&Problem::invalid(what), as_json);
     }
     let told = text.lines().take_while(|line| !line.starts_with("Usage:"));
@@ -85,17 +100,14 @@ fn explain_usage(error: &clap::Error, as_json: bool) -> ExitCode {
 }
 
 /// `BELLJAR_LOG` is a filter such as `debug` or `belljar=info`; without it nothing is logged.
-fn listen_to_logs() -> Result<(), Error> {
+fn listen_to_logs(logs: Option<&Logs>) -> Result<(), Error> {
     let Some(filter) = env::var_os("BELLJAR_LOG").filter(|filter| !filter.is_empty()) else {
-        return Ok(());
+        return logs.map_or(Ok(()), |logs| listen(None, Some(logs)));
     };
     let filter = filter.to_string_lossy();
     let filter = tracing_subscriber::EnvFilter::try_new(&*filter)
         .map_err(|error| Error::Invalid(format!("BELLJAR_LOG={filter}: {error}")))?;
-    let logs = tracing_subscriber::fmt().with_env_filter(filter).with_writer(io::stderr);
-    // It would complain on standard error, about standard error, and panic.
-    logs.log_internal_errors(false).init();
-    Ok(())
+    listen(Some(filter), logs)
 }
 
 /// No core dump and no debugger of the same user sees the secrets that belljar hands over.

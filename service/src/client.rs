@@ -5,13 +5,14 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use belljar::Chunk;
-use http_body_util::{BodyExt, Full};
+use http_body_util::{BodyExt, Full, Limited};
 use hyper::body::{Bytes, Incoming};
 use hyper::client::conn::http1::{SendRequest, handshake};
 use hyper::header::{ACCEPT, CONTENT_TYPE, HOST};
 use hyper::{Method, Response};
 use hyper_util::rt::TokioIo;
 use nix::unistd::geteuid;
+use serde::de::DeserializeOwned;
 use tokio::net::UnixStream;
 use tokio::time::{sleep, timeout};
 
@@ -28,6 +29,8 @@ const RETRIES: (u32, Duration) = (100, Duration::from_millis(20));
 const MOST_LINE_BYTES: usize = 1 << 30;
 /// More than any problem.
 const MOST_PROBLEM_BYTES: usize = 1 << 20;
+
+const EVENTS: &str = "application/x-ndjson";
 
 /// A connection to a service.
 pub(crate) struct Service {
@@ -85,9 +88,31 @@ impl Service {
         started.unwrap_or_else(|_| Err(gone("the service does not answer")))
     }
 
+    /// What is at `place`, as JSON.
+    ///
+    /// # Errors
+    /// What the service says, or that it does not.
+    pub(crate) async fn get<T: DeserializeOwned>(self, place: &str) -> Result<T, Problem> {
+        let asked = async {
+            let accept = "application/json";
+            let answer = send(self.sender, Method::GET, place, accept, String::new()).await?;
+            let status = answer.status();
+            let body = Limited::new(answer.into_body(), MOST_LINE_BYTES).collect().await;
+            let body = body.map_err(|error| gone(&format!("its answer broke off: {error}")))?;
+            let bytes = body.to_bytes();
+            if !status.is_success() {
+                let problem = serde_json::from_slice(&bytes);
+                return Err(problem.unwrap_or_else(|_| strange(&format!("it says {status}"))));
+            }
+            serde_json::from_slice(&bytes).map_err(|error| strange(&error.to_string()))
+        };
+        let answered = timeout(PATIENCE, asked).await;
+        answered.unwrap_or_else(|_| Err(gone("the service does not answer")))
+    }
+
     async fn begin(self, body: String) -> Result<Attended, Problem> {
         let Self { socket, sender } = self;
-        let answer = send(sender, Method::POST, "/v1/runs", body).await?;
+        let answer = send(sender, Method::POST, "/v1/runs", EVENTS, body).await?;
         let status = answer.status();
         let mut lines = Lines { body: answer.into_body(), buffer: Vec::new(), searched: 0 };
         if !status.is_success() {
@@ -153,7 +178,7 @@ impl Attended {
         let told = async {
             let service = Service::at(&socket).await.map_err(|error| gone(&error.to_string()))?;
             // That it is not found means that it has ended by itself.
-            send(service.sender, Method::DELETE, &place, String::new()).await?;
+            send(service.sender, Method::DELETE, &place, EVENTS, String::new()).await?;
             self.wait().await
         };
         let ended = timeout(END_PATIENCE, told).await;
@@ -199,6 +224,7 @@ async fn send(
     mut sender: SendRequest<Full<Bytes>>,
     method: Method,
     place: &str,
+    accept: &str,
     body: String,
 ) -> Result<Response<Incoming>, Problem> {
     let request = hyper::Request::builder()
@@ -206,13 +232,33 @@ async fn send(
         .uri(place)
         .header(HOST, "belljar")
         .header(CONTENT_TYPE, "application/json")
-        .header(ACCEPT, "application/x-ndjson")
+        .header(ACCEPT, accept)
         .body(Full::from(body))
         .map_err(|error| strange(&error.to_string()))?;
     sender
         .send_request(request)
         .await
         .map_err(|error| gone(&format!("the service went away: {error}")))
+}
+
+/// The place with a query: a name and a value each, where there is a value.
+pub(crate) fn with_query(place: &str, pairs: &[(&str, Option<String>)]) -> String {
+    let given = pairs.iter().filter_map(|(name, value)| Some((name, value.as_ref()?)));
+    let query: Vec<_> = given.map(|(name, value)| format!("{name}={}", escape(value))).collect();
+    if query.is_empty() { place.to_owned() } else { format!("{place}?{}", query.join("&")) }
+}
+
+/// Everything but what RFC 3986 reserves for nothing becomes its bytes in hexadecimal.
+pub(crate) fn escape(text: &str) -> String {
+    let mut escaped = String::with_capacity(text.len());
+    for byte in text.bytes() {
+        if byte.is_ascii_alphanumeric() || b"-._~".contains(&byte) {
+            escaped.push(char::from(byte));
+        } else {
+            escaped.extend(["%", &format!("{byte:02X}")]);
+        }
+    }
+    escaped
 }
 
 /// A socket whose queue is full is one that somebody listens on.
@@ -232,4 +278,21 @@ fn gone(message: &str) -> Problem {
 
 fn strange(message: &str) -> Problem {
     Problem::new("internal", Whose::Host, format!("this is no service of belljar: {message}"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_query_carries_any_text() {
+        let pairs = [
+            ("label", Some("k=v&x ä/%".to_owned())),
+            ("status", None),
+            ("limit", Some("5".to_owned())),
+        ];
+        let expected = "/v1/runs?label=k%3Dv%26x%20%C3%A4%2F%25&limit=5";
+        assert_eq!(with_query("/v1/runs", &pairs), expected);
+        assert_eq!(with_query("/v1/runs", &[("status", None)]), "/v1/runs");
+    }
 }

@@ -5,6 +5,7 @@ mod body;
 mod connection;
 mod events;
 mod headers;
+mod host;
 mod past;
 mod routes;
 mod runs;
@@ -36,11 +37,25 @@ pub(crate) struct Server {
     broker: Arc<Broker>,
     /// One permit for each byte of a request.
     room: Arc<Semaphore>,
+    /// One permit for each connection.
+    places: Arc<Semaphore>,
+    most_connections: u32,
 }
 
 impl Server {
     pub(crate) fn new(broker: Arc<Broker>) -> Arc<Self> {
-        Arc::new(Self { broker, room: Arc::new(Semaphore::new(MOST_WAITING_BYTES)) })
+        let most_connections = most_connections();
+        Arc::new(Self {
+            broker,
+            room: Arc::new(Semaphore::new(MOST_WAITING_BYTES)),
+            places: Arc::new(Semaphore::new(most_connections as usize)),
+            most_connections,
+        })
+    }
+
+    /// How many connections there are.
+    fn connections(&self) -> u64 {
+        u64::from(self.most_connections).saturating_sub(self.places.available_permits() as u64)
     }
 
     /// Serves until somebody says `stop`; then lets runs end by themselves for as long as `grace`,
@@ -52,12 +67,10 @@ impl Server {
         mut stop: impl AsyncFnMut() -> u8,
     ) -> Result<(), Error> {
         let failed = |error| Error::Internal("cannot listen".to_owned(), error);
-        let most = most_connections();
-        let places = Arc::new(Semaphore::new(most as usize));
         let listener = listening.listener().map_err(failed)?;
         tokio::select! {
             _ = stop() => {}
-            () = self.accept(&listener, &places) => {}
+            () = self.accept(&listener) => {}
         }
         drop(listener);
         drop(listening);
@@ -65,14 +78,14 @@ impl Server {
             stop().await;
         };
         self.broker.drain(grace, hurry).await;
-        drop(timeout(LAST_WORDS, places.acquire_many(most)).await);
+        drop(timeout(LAST_WORDS, self.places.acquire_many(self.most_connections)).await);
         Ok(())
     }
 
-    async fn accept(self: &Arc<Self>, listener: &UnixListener, places: &Arc<Semaphore>) {
+    async fn accept(self: &Arc<Self>, listener: &UnixListener) {
         loop {
             match listener.accept().await {
-                Ok((stream, _)) => match Arc::clone(places).try_acquire_owned() {
+                Ok((stream, _)) => match Arc::clone(&self.places).try_acquire_owned() {
                     Ok(place) => {
                         tokio::spawn(connection::attend(stream, Arc::clone(self), place));
                     }

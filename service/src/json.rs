@@ -2,7 +2,10 @@
 
 mod data;
 mod event;
+mod history;
+mod host;
 mod limits;
+mod log;
 mod outcome;
 mod problem;
 mod request;
@@ -17,7 +20,10 @@ use serde::Serialize;
 
 pub(crate) use data::Encoded;
 pub(crate) use event::Event;
+pub(crate) use history::{HistoryPage, HistoryRow};
+pub(crate) use host::{HostRow, level_name};
 pub(crate) use limits::{LimitsRow, millis};
+pub(crate) use log::{LogEntry, LogPage};
 pub(crate) use outcome::{Artifact, Denial, Outcome};
 pub(crate) use problem::{Problem, Whose};
 pub(crate) use request::{Request, Wish, floor};

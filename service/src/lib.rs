@@ -9,6 +9,8 @@ mod broker;
 mod client;
 mod http;
 mod json;
+mod logs;
+mod metrics;
 mod queue;
 mod sandboxes;
 mod store;

@@ -39,6 +39,7 @@ struct Kept {
     seen: Vec<Key>,
     /// Sandboxes that come to their end.
     closing: JoinSet<()>,
+    is_warm: bool,
     is_closed: bool,
 }
 
@@ -81,7 +82,28 @@ impl Sandboxes {
                 },
             });
         }
+        self.lock().is_warm = true;
         lines
+    }
+
+    /// Whether whatever is to be warm has become so, or cannot.
+    pub(crate) fn is_warm(&self) -> bool {
+        let kept = self.lock();
+        kept.is_warm || kept.usual.is_empty()
+    }
+
+    /// How many jars wait for each runtime.
+    pub(crate) fn ready(&self) -> Vec<(String, u64)> {
+        let kept = self.lock();
+        let warmth = |sandbox: &Sandbox| sandbox.warmth().map_or(0, |warmth| warmth.ready as u64);
+        kept.usual
+            .iter()
+            .map(|usual| {
+                let others = kept.others.iter().filter(|(key, _)| key.runtime == usual.runtime());
+                let others = others.map(|(_, sandbox)| warmth(sandbox)).sum::<u64>();
+                (usual.runtime().to_owned(), warmth(usual) + others)
+            })
+            .collect()
     }
 
     /// The sandbox for what is wanted.

@@ -2,6 +2,8 @@
 
 #![expect(clippy::unwrap_used, reason = "helpers of tests fail like tests")]
 
+#[path = "cli/asked.rs"]
+mod asked;
 #[path = "cli/surroundings.rs"]
 mod surroundings;
 
@@ -52,7 +54,7 @@ fn bad_options_are_refused_in_one_line() {
         (&["run", "--no-such", "-c", "1"][..], "--no-such"),
         (&["run"], "-c CODE"),
         (&["fly"], "fly"),
-        (&[], "run, serve, doctor or runtimes"),
+        (&[], "run, serve or doctor"),
         (&["run", "-r", "cobol", "-c", "1"], "cobol"),
         (&["run", "-r", "js", "-c", "1", "--memory", "lots"], "--memory"),
         (&["run", "-r", "js", "-c", "1", "--memory", "900T"], "memory_bytes"),

@@ -30,6 +30,11 @@ pub(super) async fn attend(
         Err(problem) => Err(problem.clone()),
     };
     let ended = ended.map(Answer::new).map_err(Arc::new);
+    if let Ok(answer) = &ended {
+        broker.metrics.run_ended(&answer.outcome);
+    }
+    let status = word(&ended);
+    tracing::info!(id = ticket.id, runtime = ticket.runtime, tenant = %ticket.tenant, status, "ended");
     record(&broker, &ticket, &ended).await;
     ticket.tell(Told::Ended(ended));
     broker.tickets().remove(&ticket.id);
@@ -81,16 +86,23 @@ async fn watch(broker: &Broker, ticket: &Ticket, run: &mut Run) -> bool {
 
 /// Before anybody hears of it: what was told once is never told otherwise.
 async fn record(broker: &Broker, ticket: &Ticket, ended: &Ended) {
-    let (status, wall_ms, text) = match ended {
-        Ok(answer) => {
-            (answer.outcome.status.to_string(), Some(answer.outcome.wall_ms), answer.text.clone())
-        }
-        Err(problem) => (problem.code.to_string(), None, crate::json::line(&**problem)),
+    let status = word(ended);
+    let (wall_ms, text) = match ended {
+        Ok(answer) => (Some(answer.outcome.wall_ms), answer.text.clone()),
+        Err(problem) => (None, crate::json::line(&**problem)),
     };
     let (id, is_problem) = (&*ticket.id, ended.is_err());
-    let kept = broker.store.end(id, &status, is_problem, wall_ms, now_ms(), text).await;
+    let kept = broker.store.end(id, status, is_problem, wall_ms, now_ms(), text).await;
     if let Err(error) = kept {
         tracing::error!(id, %error, "the end of a run is not in the history");
+    }
+}
+
+/// The word for an end.
+fn word(ended: &Ended) -> &str {
+    match ended {
+        Ok(answer) => &answer.outcome.status,
+        Err(problem) => &problem.code,
     }
 }
 

@@ -1,43 +1,12 @@
 //! `belljar doctor`.
 
-use std::collections::BTreeMap;
 use std::process::ExitCode;
 
 use belljar::{Error, Finding, Inspection};
-use serde::Serialize;
 
 use super::interrupt::Signals;
 use super::{SIGNALLED, event_loop, refuse, say};
-use crate::json;
-
-#[derive(Serialize)]
-struct Row<'a> {
-    strict: bool,
-    level: Option<&'a str>,
-    layers: Vec<FindingRow<'a>>,
-    limits: Vec<FindingRow<'a>>,
-    next: Option<NextRow<'a>>,
-    notes: &'a [String],
-    warnings: &'a [String],
-    host: BTreeMap<&'a str, &'a str>,
-}
-
-#[derive(Serialize)]
-struct FindingRow<'a> {
-    name: &'a str,
-    state: &'a str,
-    how: &'a str,
-    cost_us: u64,
-    errno: i32,
-    fix: Option<&'a str>,
-}
-
-#[derive(Serialize)]
-struct NextRow<'a> {
-    level: &'a str,
-    why: &'a str,
-    fix: &'a str,
-}
+use crate::json::{self, HostRow};
 
 pub(super) fn main(as_json: bool) -> Result<ExitCode, Error> {
     let events = event_loop()?;
@@ -62,7 +31,7 @@ async fn inspect(as_json: bool) -> Result<ExitCode, Error> {
 
 fn report(inspection: &Inspection, as_json: bool) -> Result<ExitCode, Error> {
     if as_json {
-        say::print(&format!("{}\n", json::line(&Row::new(inspection))))?;
+        say::print(&format!("{}\n", json::line(&HostRow::new(inspection))))?;
     } else {
         say::print(&text(inspection))?;
     }
@@ -73,7 +42,7 @@ fn text(inspection: &Inspection) -> String {
     let mut text = match inspection.level {
         Some(level) => format!(
             "Runs on this host reach level {}; the default floor {} met.\n",
-            level_name(level),
+            json::level_name(level),
             if inspection.is_strict() { "is" } else { "cannot be" },
         ),
         None => "A jar cannot be raised on this host.\n".to_owned(),
@@ -107,42 +76,4 @@ fn text(inspection: &Inspection) -> String {
     }
     text.push_str("belljar doctor --attack proves it.\n");
     text
-}
-
-fn level_name(level: belljar::Floor) -> &'static str {
-    // On the command line the third level is called strict.
-    if level == belljar::Floor::L3 { "L3" } else { level.name() }
-}
-
-impl<'a> Row<'a> {
-    fn new(inspection: &'a Inspection) -> Self {
-        let rows = |rows: &'a [Finding]| rows.iter().map(FindingRow::new).collect();
-        Self {
-            strict: inspection.is_strict(),
-            level: inspection.level.map(level_name),
-            layers: rows(&inspection.layers),
-            limits: rows(&inspection.limits),
-            next: inspection.next.as_ref().map(|next| NextRow {
-                level: level_name(next.level),
-                why: &next.why,
-                fix: &next.fix,
-            }),
-            notes: &inspection.notes,
-            warnings: &inspection.warnings,
-            host: inspection.facts.iter().map(|(name, fact)| (*name, fact.as_str())).collect(),
-        }
-    }
-}
-
-impl<'a> FindingRow<'a> {
-    fn new(finding: &'a Finding) -> Self {
-        Self {
-            name: finding.name,
-            state: finding.state.name(),
-            how: &finding.how,
-            cost_us: u64::try_from(finding.cost.as_micros()).unwrap_or(u64::MAX),
-            errno: finding.errno,
-            fix: (!finding.fix.is_empty()).then_some(finding.fix.as_str()),
-        }
-    }
 }

@@ -25,6 +25,10 @@ pub(super) enum Command {
     /// Serve runs over a Unix socket (HTTP and JSON), some of them from jars that wait
     #[command(after_help = LIMITS_OF_WARMTH)]
     Serve(Box<ServeOptions>),
+    /// Show what a service ran, the newest first, or how one run ended
+    Runs(RunsOptions),
+    /// Show what a service said last
+    Logs(LogsOptions),
     /// Show what this host can enforce, layer by layer, and what to do about the rest
     Doctor {
         /// Print JSON
@@ -86,6 +90,52 @@ pub(super) struct ServeOptions {
     /// Add the runtimes of a directory of *.toml files (or set `BELLJAR_RUNTIMES`)
     #[arg(long, value_name = "DIR")]
     pub(super) runtimes: Option<PathBuf>,
+}
+
+#[derive(Debug, Args)]
+pub(super) struct RunsOptions {
+    /// One run, instead of all
+    pub(super) id: Option<String>,
+    /// Print JSON
+    #[arg(long)]
+    pub(super) json: bool,
+    /// Only those that ended so, or are `queued` or `running`
+    #[arg(long, value_name = "STATUS", conflicts_with = "id")]
+    pub(super) status: Option<String>,
+    /// How many
+    #[arg(long, value_name = "N", default_value_t = 50, conflicts_with = "id")]
+    pub(super) limit: u32,
+    #[command(flatten)]
+    pub(super) there: There,
+}
+
+#[derive(Debug, Args)]
+pub(super) struct LogsOptions {
+    /// Go on as the service does
+    #[arg(short, long)]
+    pub(super) follow: bool,
+    /// Only entries of this level and above
+    #[arg(long, value_name = "LEVEL", value_parser = ["trace", "debug", "info", "warn", "error"])]
+    pub(super) level: Option<String>,
+    /// How many of the last entries
+    #[arg(long, value_name = "N", default_value_t = 100)]
+    pub(super) count: u32,
+    /// Only entries from this module and below it, like `belljar::pool`
+    #[arg(long, value_name = "SOURCE")]
+    pub(super) source: Option<String>,
+    /// Print one line of JSON for each
+    #[arg(long)]
+    pub(super) json: bool,
+    #[command(flatten)]
+    pub(super) there: There,
+}
+
+/// The service that is meant.
+#[derive(Debug, Args)]
+pub(super) struct There {
+    /// Where it listens [default: `BELLJAR_SOCKET`, or where a service listens by itself]
+    #[arg(long, value_name = "PATH")]
+    pub(super) socket: Option<PathBuf>,
 }
 
 #[derive(Debug, Args)]

@@ -8,7 +8,7 @@ use crate::json::is_bidi_control;
 
 /// One line on standard error. Parts of it may come from a payload, or from whoever named a file.
 pub(super) fn complain(line: &str) {
-    let line: String = line.chars().map(visible).collect();
+    let line = plain(line);
     // There is nobody left to tell that nobody listens.
     drop(writeln!(io::stderr(), "belljar: {line}"));
 }
@@ -29,6 +29,11 @@ pub(super) fn explain(text: &str) {
     drop(io::stderr().write_all(text.as_bytes()));
 }
 
+/// Text that does nothing to a terminal.
+pub(super) fn plain(text: &str) -> String {
+    text.chars().map(visible).collect()
+}
+
 /// Rows with their columns below each other. The last one is as long as it likes.
 pub(super) fn table<const N: usize>(rows: &[[String; N]]) -> String {
     let mut widths = [0; N];
@@ -41,7 +46,7 @@ pub(super) fn table<const N: usize>(rows: &[[String; N]]) -> String {
     for row in rows {
         let mut line = String::from(" ");
         for (width, cell) in widths.iter().zip(row) {
-            let cell: String = cell.chars().map(visible).collect();
+            let cell = plain(cell);
             line.extend([format!(" {cell:width$} ")]);
         }
         text.push_str(line.trim_end());

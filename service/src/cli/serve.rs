@@ -10,11 +10,12 @@ use super::options::ServeOptions;
 use super::{hear_children, known_runtimes, say};
 use crate::broker::Broker;
 use crate::http::{Listening, Server, usual_socket};
+use crate::logs::Logs;
 use crate::queue::{Caps, Queue, Quota};
 use crate::sandboxes::Sandboxes;
 use crate::store::{Retention, Store};
 
-pub(super) fn main(options: ServeOptions) -> Result<ExitCode, Error> {
+pub(super) fn main(options: ServeOptions, logs: Logs) -> Result<ExitCode, Error> {
     let warm = warm(&options)?;
     let path = options.socket.map_or_else(usual_socket, Ok)?;
     let runtimes = known_runtimes(options.runtimes)?;
@@ -39,7 +40,7 @@ pub(super) fn main(options: ServeOptions) -> Result<ExitCode, Error> {
         let quota =
             Quota { running: 0, queued: 0, cpu_ms_per_minute: 0, runs_per_minute: 0, weight: 1 };
         let queue = Queue::new(Caps { running: 64, queued: 256, memory_bytes: 0 }, quota);
-        let broker = Broker::new(sandboxes, queue, store);
+        let broker = Broker::new(sandboxes, queue, store, logs);
         let ready = tokio::spawn({
             let (broker, shown) = (broker.clone(), listening.path().display().to_string());
             async move {

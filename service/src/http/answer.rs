@@ -56,6 +56,11 @@ impl Refusal {
         Problem::overloaded(message).into()
     }
 
+    /// Its stable word.
+    pub(super) fn code(&self) -> &str {
+        &self.problem.code
+    }
+
     /// The problem as one line of JSON.
     pub(super) fn json(&self) -> String {
         let title = self.status.canonical_reason().unwrap_or_default();

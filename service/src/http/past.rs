@@ -4,37 +4,16 @@ use belljar::Error;
 use futures_util::stream;
 use hyper::StatusCode;
 use hyper::body::{Bytes, Frame};
-use serde::Serialize;
 use serde_json::value::RawValue;
 
 use super::answer::{self, Answer, Refusal, not_found, respond, tell};
 use super::headers::{self, Form};
 use super::{Server, events};
-use crate::json::{Labels, Outcome, Problem, rfc3339};
+use crate::json::{HistoryPage, HistoryRow, Outcome, Problem};
 use crate::store::{Query, Row};
 
 const USUAL_ROWS: u64 = 50;
 const MOST_ROWS: u64 = 500;
-
-#[derive(Serialize)]
-struct Page {
-    runs: Vec<Summary>,
-    /// Where the next page begins.
-    next: Option<String>,
-}
-
-/// A run in a list.
-#[derive(Serialize)]
-struct Summary {
-    id: String,
-    runtime: String,
-    status: String,
-    created_at: String,
-    started_at: Option<String>,
-    ended_at: Option<String>,
-    wall_ms: Option<f64>,
-    labels: Labels,
-}
 
 /// `GET /v1/runs/ID`, when it has ended.
 pub(super) async fn inspect(server: &Server, tenant: &str, id: &str) -> Result<Answer, Refusal> {
@@ -48,7 +27,7 @@ pub(super) async fn inspect(server: &Server, tenant: &str, id: &str) -> Result<A
 pub(super) fn answer(row: Row) -> Result<Answer, Refusal> {
     let text = match row.answer {
         Some(text) => text,
-        None => return Ok(tell(StatusCode::OK, &Summary::from(row))),
+        None => return Ok(tell(StatusCode::OK, &HistoryRow::from(row))),
     };
     if row.is_problem {
         let problem = serde_json::from_str::<Problem>(&text);
@@ -86,18 +65,17 @@ pub(super) async fn list(
         pair.ok_or_else(|| Refusal::invalid(StatusCode::BAD_REQUEST, what))
     });
     let limit = headers::number(query, "limit")?.unwrap_or(USUAL_ROWS).clamp(1, MOST_ROWS);
+    let limit = u32::try_from(limit).unwrap_or(u32::MAX);
     let asked = Query {
         tenant: Some(tenant.to_owned()),
         status: headers::word(query, "status"),
         runtime: headers::word(query, "runtime"),
         label: label.transpose()?,
         before: headers::word(query, "before"),
-        limit: u32::try_from(limit).unwrap_or(u32::MAX),
+        limit,
     };
     let rows = server.broker.store.list(asked).await.map_err(Problem::from)?;
-    let is_full = rows.len() as u64 == limit;
-    let next = rows.last().filter(|_| is_full).map(|row| row.id.clone());
-    Ok(tell(StatusCode::OK, &Page { runs: rows.into_iter().map(Summary::from).collect(), next }))
+    Ok(tell(StatusCode::OK, &HistoryPage::new(rows, limit)))
 }
 
 /// `GET /v1/runs/ID/artifacts/PATH`.
@@ -126,19 +104,4 @@ async fn find(server: &Server, tenant: &str, id: &str) -> Result<Row, Refusal> {
 
 fn unreadable(error: &serde_json::Error) -> Problem {
     Problem::passing("internal", format!("the history is damaged: {error}"))
-}
-
-impl From<Row> for Summary {
-    fn from(row: Row) -> Self {
-        Self {
-            id: row.id,
-            runtime: row.runtime,
-            status: row.status,
-            created_at: rfc3339(row.created_ms),
-            started_at: row.started_ms.map(rfc3339),
-            ended_at: row.ended_ms.map(rfc3339),
-            wall_ms: row.wall_ms,
-            labels: row.labels,
-        }
-    }
 }

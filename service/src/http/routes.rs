@@ -5,12 +5,10 @@ use std::sync::Arc;
 use http_body_util::{BodyExt, Limited};
 use hyper::body::Incoming;
 use hyper::{Method, Request, StatusCode};
-use serde_json::json;
 
-use super::answer::{Answer, Refusal, not_found, tell};
-use super::{MOST_BODY_BYTES, Server, past, runs, sessions};
-use crate::broker::Phase;
-use crate::json::{self, Problem, Whose};
+use super::answer::{Answer, Refusal, not_found};
+use super::{MOST_BODY_BYTES, Server, host, past, runs, sessions};
+use crate::json::{Problem, Whose};
 
 /// The answer to a request of `tenant`, whatever it asks for.
 pub(super) async fn answer(
@@ -21,11 +19,7 @@ pub(super) async fn answer(
     let path = request.uri().path().to_owned();
     let segments = path.trim_start_matches('/').split('/').collect::<Vec<_>>();
     let answered = match (request.method(), &*segments) {
-        (&Method::POST, ["v1", "runs"]) => {
-            return runs::submit(server, Arc::clone(tenant), request)
-                .await
-                .unwrap_or_else(|refusal| refusal.answer());
-        }
+        (&Method::POST, ["v1", "runs"]) => runs::submit(server, Arc::clone(tenant), request).await,
         (&Method::GET, ["v1", "runs", id]) => {
             runs::inspect(server, tenant, id, &request.into_parts().0).await
         }
@@ -41,18 +35,23 @@ pub(super) async fn answer(
             runs::feed(server, tenant, id, request).await
         }
         (_, ["v1", "sessions", ..]) => return sessions(server, tenant, request).await,
-        (&Method::GET, ["v1", "runtimes"]) => runtimes(server).await,
-        (&Method::GET, ["healthz"]) => Ok(health(server)),
+        (&Method::GET, ["v1", "runtimes"]) => host::runtimes(server).await,
+        (&Method::GET, ["v1", "host"]) => host::inspect().await,
+        // Those of all tenants: who may ask for them is who may read what the service writes.
+        (&Method::GET, ["v1", "logs"]) => host::logs(server, request.uri().query()),
+        (&Method::GET, ["metrics"]) => Ok(host::measure(server)),
+        (&Method::GET, ["healthz"]) => Ok(host::health(server)),
+        (&Method::GET, ["readyz"]) => Ok(host::readiness(server)),
         (
             _,
-            ["healthz"]
-            | ["v1", "runs" | "runtimes"]
+            ["healthz" | "readyz" | "metrics"]
+            | ["v1", "runs" | "runtimes" | "host" | "logs"]
             | ["v1", "runs", _]
             | ["v1", "runs", _, "events" | "stdin"],
         ) => Err(wrong_method()),
         _ => Err(not_found("there is no such place")),
     };
-    answered.unwrap_or_else(|refusal| refusal.answer())
+    answered.unwrap_or_else(|refusal| refused(server, &refusal))
 }
 
 async fn sessions(server: &Arc<Server>, tenant: &Arc<str>, request: Request<Incoming>) -> Answer {
@@ -68,7 +67,12 @@ async fn sessions(server: &Arc<Server>, tenant: &Arc<str>, request: Request<Inco
         (_, [] | [_] | [_, "calls" | "interrupt"]) => Err(wrong_method()),
         _ => Err(not_found("there is no such place")),
     };
-    answered.unwrap_or_else(|refusal| refusal.answer())
+    answered.unwrap_or_else(|refusal| refused(server, &refusal))
+}
+
+fn refused(server: &Server, refusal: &Refusal) -> Answer {
+    server.broker.metrics.problem(refusal.code());
+    refusal.answer()
 }
 
 /// The answer to a stranger. What is asked is read first, for nobody: who cannot finish writing
@@ -79,20 +83,6 @@ pub(super) async fn refuse(request: Request<Incoming>) -> Answer {
     let problem =
         Problem::new("unauthorized", Whose::Caller, "the service belongs to another user");
     Refusal::from(problem).answer()
-}
-
-async fn runtimes(server: &Arc<Server>) -> Result<Answer, Refusal> {
-    let runtimes = server.broker.sandboxes.runtimes.clone();
-    let rows = tokio::task::spawn_blocking(move || json::rows(&runtimes)).await;
-    let rows = rows.map_err(|_| Problem::torn())?.map_err(Problem::from)?;
-    Ok(tell(StatusCode::OK, &rows))
-}
-
-fn health(server: &Server) -> Answer {
-    if server.broker.is(Phase::Draining) {
-        return tell(StatusCode::SERVICE_UNAVAILABLE, &json!({ "status": "stopping" }));
-    }
-    tell(StatusCode::OK, &json!({ "status": "ok" }))
 }
 
 fn wrong_method() -> Refusal {

@@ -2,6 +2,7 @@
 
 mod attack;
 mod collected;
+mod config;
 mod doctor;
 mod explain;
 mod input;
@@ -14,7 +15,7 @@ mod runtimes;
 mod say;
 mod screen;
 mod serve;
-mod words;
+pub(crate) mod words;
 
 use std::env;
 use std::io;
@@ -46,6 +47,7 @@ pub fn main() -> ExitCode {
         match options.command {
             Command::Run(options) => run::main(*options),
             Command::Serve(options) => serve::main(*options),
+            Command::Config(options) => config::main(&options),
             Command::Doctor { json, attack: false } => doctor::main(json),
             Command::Doctor { json, attack: true } => attack::main(json),
             Command::Runtimes { json, directory } => runtimes::main(json, directory),
@@ -73,7 +75,8 @@ fn explain_usage(error: &clap::Error, as_json: bool) -> ExitCode {
         };
     }
     if error.kind() == ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand {
-        let what = "say what to do: run, serve, doctor or runtimes; belljar --help tells more";
+        let what =
+            "say what to do: run, serve, config, doctor or runtimes; belljar --help tells more";
         return refuse(&Problem::invalid(what), as_json);
     }
     let told = text.lines().take_while(|line| !line.starts_with("Usage:"));

@@ -1,5 +1,6 @@
 //! `belljar serve`.
 
+use std::path::PathBuf;
 use std::process::ExitCode;
 
 use belljar::{Error, Template, Warm};
@@ -7,13 +8,21 @@ use belljar::{Error, Template, Warm};
 use super::interrupt::Signals;
 use super::options::ServeOptions;
 use super::{hear_children, known_runtimes, say};
+use crate::config::{Config, Places};
 use crate::http::{Listening, Service, usual_socket};
 use crate::sandboxes::Sandboxes;
 
 pub(super) fn main(options: ServeOptions) -> Result<ExitCode, Error> {
-    let warm = warm(&options)?;
-    let path = options.socket.map_or_else(usual_socket, Ok)?;
-    let runtimes = known_runtimes(options.runtimes)?;
+    let places = Places { file: options.config.clone(), set: options.set.clone() };
+    let config = places.load()?.config;
+    let warm = warm(&options, &config)?;
+    let given =
+        |path: String| Some(PathBuf::from(path)).filter(|path| !path.as_os_str().is_empty());
+    let path = options.socket.or_else(|| given(config.service.socket));
+    let path = path.map_or_else(usual_socket, Ok)?;
+    let runtimes = known_runtimes(options.runtimes.or_else(|| given(config.runtimes.directory)))?;
+    let grace = options.grace.unwrap_or(config.service.grace);
+    let names = if options.warm.is_empty() { config.warm.runtimes } else { options.warm };
     // Before there is a second thread.
     let listening = Listening::at(&path)?;
     let failed = |error| Error::Internal("cannot wait for events".to_owned(), error);
@@ -22,7 +31,7 @@ pub(super) fn main(options: ServeOptions) -> Result<ExitCode, Error> {
     let served = events.block_on(async {
         hear_children()?;
         let mut signals = Signals::new()?;
-        let sandboxes = move || Sandboxes::new(runtimes, &options.warm, &warm);
+        let sandboxes = move || Sandboxes::new(runtimes, &names, &warm);
         let (built, signal) = signals.settle_blocking(sandboxes).await?;
         let sandboxes = built?;
         if signal.is_some() {
@@ -37,7 +46,7 @@ pub(super) fn main(options: ServeOptions) -> Result<ExitCode, Error> {
                 say::complain(&format!("listens on {shown}; warm: {warm}"));
             }
         });
-        let served = service.serve(listening, options.grace, async || signals.next().await).await;
+        let served = service.serve(listening, grace, async || signals.next().await).await;
         ready.abort();
         served
     });
@@ -45,7 +54,7 @@ pub(super) fn main(options: ServeOptions) -> Result<ExitCode, Error> {
     served.map(|()| ExitCode::SUCCESS)
 }
 
-fn warm(options: &ServeOptions) -> Result<Warm, Error> {
+fn warm(options: &ServeOptions, config: &Config) -> Result<Warm, Error> {
     let invalid = |what: &str| Err(Error::Invalid(what.to_owned()));
     let sized = [
         (!options.preload.is_empty(), "--preload"),
@@ -54,24 +63,25 @@ fn warm(options: &ServeOptions) -> Result<Warm, Error> {
         (options.warm_memory.is_some(), "--warm-memory"),
     ];
     if options.warm.is_empty()
+        && config.warm.runtimes.is_empty()
         && let Some((_, name)) = sized.iter().find(|(is_given, _)| *is_given)
     {
         return invalid(&format!("{name}: say which runtimes with --warm"));
     }
-    let mut warm = Warm::default();
-    match (options.warm_min, options.warm_max) {
+    let (min, max) = (config.warm.min as usize, config.warm.max as usize);
+    let warm = Warm::default();
+    // The one that is set last moves the other.
+    let warm = match (options.warm_min, options.warm_max) {
         (Some(min), Some(max)) if min > max => return invalid("--warm-min is above --warm-max"),
         (_, Some(0)) => return invalid("--warm-max is 0; leave --warm out instead"),
-        (min, max) => {
-            warm = max.into_iter().fold(warm, Warm::max);
-            warm = min.into_iter().fold(warm, Warm::min);
-        }
-    }
-    if let Some(bytes) = options.warm_memory {
-        warm = warm.memory_bytes(bytes);
-    }
-    if !options.preload.is_empty() {
-        warm = warm.template(Template::default().preload(options.preload.clone()));
-    }
-    Ok(warm)
+        (least, Some(most)) => warm.min(least.unwrap_or(min)).max(most),
+        (least, None) => warm.max(max).min(least.unwrap_or(min)),
+    };
+    let warm = warm.memory_bytes(options.warm_memory.unwrap_or(config.warm.memory_bytes));
+    let modules = if options.preload.is_empty() { &config.warm.preload } else { &options.preload };
+    Ok(if modules.is_empty() {
+        warm
+    } else {
+        warm.template(Template::default().preload(modules.clone()))
+    })
 }

@@ -18,6 +18,7 @@ use belljar::{Error, Limits};
 use serde::{Deserialize, Serialize};
 
 use crate::json::LimitsRow;
+use crate::queue;
 pub(crate) use layers::Places;
 #[cfg(test)]
 pub(crate) use text::markdown;
@@ -199,7 +200,7 @@ impl Default for Quota {
 }
 
 impl Config {
-    /// Everything that no key by itself says.
+    /// What no key says by itself.
     fn check(&self) -> Result<(), Error> {
         let invalid = |what: String| Err(Error::Invalid(what));
         let (limits, most) = (self.limits(), self.ceiling());
@@ -209,6 +210,13 @@ impl Config {
                     "`limits.{name}` is {value}, above the {most} of `ceiling.{name}`"
                 ));
             }
+        }
+        if self.queue.memory_bytes > 0 && limits.memory_bytes > self.queue.memory_bytes {
+            let (one, all) = (limits.memory_bytes, self.queue.memory_bytes);
+            return invalid(format!(
+                "`limits.memory_bytes` is {one}, above the {all} of `queue.memory_bytes`: no run \
+                 would ever begin"
+            ));
         }
         if self.warm.min > self.warm.max {
             let Warm { min, max, .. } = &self.warm;
@@ -227,12 +235,32 @@ impl Config {
         self.ceiling.over(&Limits::ceiling())
     }
 
+    /// The bounds of the queue, of tenants without a name here, and of those with one.
+    pub(crate) fn quotas(&self) -> (queue::Caps, queue::Quota, BTreeMap<String, queue::Quota>) {
+        let Queue { running, queued, memory_bytes } = self.queue;
+        let named = self.tenants.named.iter().map(|(name, quota)| (name.clone(), quota.into()));
+        let caps = queue::Caps { running, queued, memory_bytes };
+        (caps, (&self.tenants.default).into(), named.collect())
+    }
+
     /// Where runs are remembered, if that is a file.
     pub(crate) fn history_file(&self) -> Option<PathBuf> {
         match &*self.history.path {
             "none" => None,
             "" => Some(host::state_directory(|name| env::var_os(name)).join("history.sqlite")),
             path => Some(PathBuf::from(path)),
+        }
+    }
+}
+
+impl From<&Quota> for queue::Quota {
+    fn from(quota: &Quota) -> Self {
+        Self {
+            running: quota.running,
+            queued: quota.queued,
+            cpu_ms_per_minute: quota.cpu_ms_per_minute,
+            runs_per_minute: quota.runs_per_minute,
+            weight: quota.weight,
         }
     }
 }

@@ -2,6 +2,8 @@
 
 #![expect(clippy::unwrap_used, reason = "helpers of tests fail like tests")]
 
+#[path = "cli/config.rs"]
+mod config;
 #[path = "cli/surroundings.rs"]
 mod surroundings;
 
@@ -19,6 +21,7 @@ fn belljar(args: &[&str]) -> Command {
     command
         .args(args)
         .stdin(Stdio::null())
+        .env_remove("BELLJAR_CONFIG")
         .env_remove("BELLJAR_LOG")
         .env_remove("BELLJAR_RUNTIMES")
         .env_remove("BELLJAR_SOCKET");
@@ -52,7 +55,7 @@ fn bad_options_are_refused_in_one_line() {
         (&["run", "--no-such", "-c", "1"][..], "--no-such"),
         (&["run"], "-c CODE"),
         (&["fly"], "fly"),
-        (&[], "run, serve, doctor or runtimes"),
+        (&[], "run, serve, config, doctor or runtimes"),
         (&["run", "-r", "cobol", "-c", "1"], "cobol"),
         (&["run", "-r", "js", "-c", "1", "--memory", "lots"], "--memory"),
         (&["run", "-r", "js", "-c", "1", "--memory", "900T"], "memory_bytes"),

@@ -68,7 +68,7 @@ fn other(row: Row) -> (&'static str, &'static str, Value) {
 /// What the key by itself would break.
 fn beside(row: Row) -> &'static [&'static str] {
     match (row.section.path, row.key.name) {
-        (["ceiling"], "memory_bytes") => &["limits.memory_bytes=4M"],
+        (["ceiling" | "queue"], "memory_bytes") => &["limits.memory_bytes=4M"],
         (["ceiling"], "descriptors") => &["limits.descriptors=12"],
         (["ceiling"], "stdout_bytes") => &["limits.stdout_bytes=0"],
         (["ceiling"], "stderr_bytes") => &["limits.stderr_bytes=0"],
@@ -192,6 +192,8 @@ fn what_no_file_could_mean_is_refused_by_name() {
     assert!(refused.starts_with("BELLJAR_QUEUE_RUNNING: `queue.running`: expected"), "{refused}");
     let refused = load("[limits]\nprocesses = 5000", &[], &[]).unwrap_err();
     assert_eq!(refused, "`limits.processes` is 5000, above the 4096 of `ceiling.processes`");
+    let refused = load("[queue]\nmemory_bytes = \"1M\"", &[], &[]).unwrap_err();
+    assert!(refused.ends_with("of `queue.memory_bytes`: no run would ever begin"), "{refused}");
     let refused = load("[warm]\nmin = 9", &[], &[]).unwrap_err();
     assert_eq!(refused, "`warm.min` is 9, above the 8 of `warm.max`");
     assert!(load("", &[("BELLJAR_QUEUE_RUNNING", "")], &[]).is_ok());
@@ -213,6 +215,8 @@ fn a_named_tenant_has_what_it_does_not_say_from_the_default() {
     let loaded = load(text, &[("BELLJAR_TENANTS_DEFAULT_RUNNING", "4")], &[]).unwrap();
     let quota = &loaded.config.tenants.named["a.b"];
     assert_eq!((quota.running, quota.weight, quota.queued), (4, 5, 64));
+    let (_, usual, named) = loaded.config.quotas();
+    assert_eq!((usual.weight, named["a.b"].weight, named["a.b"].running), (2, 5, 4));
     let shown = in_force(&loaded, false);
     let lines: Vec<_> = shown.lines().filter(|line| line.contains("a.b")).collect();
     assert_eq!(lines.len(), 5);

@@ -2,23 +2,27 @@
 //! here, from the moment it is accepted until nothing of it is left.
 
 mod attend;
+mod policy;
 mod sessions;
 mod submission;
 mod ticket;
 
 use std::collections::HashMap;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
 use std::time::Duration;
 
+use belljar::Error;
 use tokio::sync::watch;
 use tokio::time::{sleep, timeout};
 
+use crate::config::Config;
 use crate::logs::Logs;
 use crate::metrics::Metrics;
 use crate::queue::Queue;
 use crate::sandboxes::Sandboxes;
 use crate::store::Store;
 
+pub(crate) use policy::{Caller, NotATenant, Policy};
 pub(crate) use sessions::{Called, Calls, Sessions};
 pub(crate) use submission::{Key, Submission, Submitted};
 pub(crate) use ticket::{Ended, Follower, Held, Ticket, Told};
@@ -37,6 +41,7 @@ pub(crate) struct Broker {
     /// Runs that have not ended.
     alive: watch::Sender<u64>,
     phase: watch::Sender<Phase>,
+    policy: RwLock<Arc<Policy>>,
     /// Those that have not ended, by their names.
     tickets: Mutex<HashMap<String, Arc<Ticket>>>,
 }
@@ -52,20 +57,51 @@ pub(crate) enum Phase {
 }
 
 impl Broker {
-    pub(crate) fn new(sandboxes: Sandboxes, queue: Queue, store: Store, logs: Logs) -> Arc<Self> {
-        let names = sandboxes.runtimes.names().map(ToOwned::to_owned);
-        let metrics = Metrics::new(names);
-        Arc::new(Self {
-            metrics,
-            logs,
+    /// # Errors
+    /// [`Error::Invalid`] when what the operator says makes no sense here.
+    pub(crate) fn new(
+        config: &Config,
+        sandboxes: Sandboxes,
+        store: Store,
+        logs: Logs,
+    ) -> Result<Arc<Self>, Error> {
+        let (caps, quota, named) = config.quotas();
+        let queue = Queue::new(caps, quota);
+        queue.reconfigure(caps, quota, named);
+        let metrics = Metrics::new(sandboxes.runtimes.names().map(ToOwned::to_owned));
+        metrics.memory_budget_bytes.set(caps.memory_bytes);
+        Ok(Arc::new(Self {
             sandboxes,
             queue,
             store,
+            metrics,
+            logs,
             sessions: Sessions::default(),
             alive: watch::Sender::new(0),
             phase: watch::Sender::new(Phase::Serving),
+            policy: RwLock::new(Arc::new(Policy::new(config)?)),
             tickets: Mutex::default(),
-        })
+        }))
+    }
+
+    /// What holds now.
+    pub(crate) fn policy(&self) -> Arc<Policy> {
+        Arc::clone(&self.policy.read().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    /// Whatever may change while it serves is as `config` says from now on. Whoever waits or runs
+    /// goes on doing so.
+    ///
+    /// # Errors
+    /// [`Error::Invalid`] when it makes no sense here, and then nothing has changed.
+    pub(crate) fn reconfigure(&self, config: &Config) -> Result<(), Error> {
+        let policy = Arc::new(Policy::new(config)?);
+        *self.policy.write().unwrap_or_else(PoisonError::into_inner) = policy;
+        let (caps, quota, named) = config.quotas();
+        self.queue.reconfigure(caps, quota, named);
+        self.metrics.memory_budget_bytes.set(caps.memory_bytes);
+        self.store.retain(config.retention());
+        Ok(())
     }
 
     /// Whether it has come as far as `phase`.

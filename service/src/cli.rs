@@ -2,6 +2,7 @@
 
 mod attack;
 mod collected;
+mod config;
 mod doctor;
 mod explain;
 mod input;
@@ -17,7 +18,7 @@ mod say;
 mod screen;
 mod serve;
 mod there;
-mod words;
+pub(crate) mod words;
 
 use std::env;
 use std::path::PathBuf;
@@ -35,9 +36,6 @@ use options::{Command, Options};
 
 /// belljar refused or failed.
 const REFUSED: u8 = 125;
-/// What a service remembers of what it said.
-const LOG_ENTRIES: usize = 2000;
-const LOG_BYTES: usize = 2 << 20;
 /// What a shell adds to the number of a signal.
 const SIGNALLED: u8 = 128;
 
@@ -48,17 +46,16 @@ pub fn main() -> ExitCode {
         Ok(options) => options,
         Err(error) => return explain_usage(&error, as_json),
     };
-    // What serves can be asked for what it said.
-    let logs =
-        matches!(options.command, Command::Serve(_)).then(|| Logs::new(LOG_ENTRIES, LOG_BYTES));
-    let listening = keep_memory_private().and_then(|()| listen_to_logs(logs.as_ref()));
+    // What serves can be asked for what it said, and listens by itself.
+    let is_asked = matches!(options.command, Command::Serve(_));
+    let listening =
+        keep_memory_private().and_then(|()| if is_asked { Ok(()) } else { listen_to_logs(None) });
     let done = listening.map_err(Problem::from);
     let done = done.and_then(|()| {
         Ok(match options.command {
             Command::Run(options) => run::main(*options)?,
-            Command::Serve(options) => {
-                serve::main(*options, logs.unwrap_or_else(|| Logs::new(0, 0)))?
-            }
+            Command::Serve(options) => serve::main(*options)?,
+            Command::Config(options) => config::main(&options)?,
             Command::Runs(options) => return runs::main(&options),
             Command::Logs(options) => return logs::main(&options),
             Command::Doctor { json, attack: false } => doctor::main(json)?,
@@ -100,7 +97,7 @@ fn explain_usage(error: &clap::Error, as_json: bool) -> ExitCode {
 }
 
 /// `BELLJAR_LOG` is a filter such as `debug` or `belljar=info`; without it nothing is logged.
-fn listen_to_logs(logs: Option<&Logs>) -> Result<(), Error> {
+fn listen_to_logs(logs: Option<(&Logs, &str)>) -> Result<(), Error> {
     let Some(filter) = env::var_os("BELLJAR_LOG").filter(|filter| !filter.is_empty()) else {
         return logs.map_or(Ok(()), |logs| listen(None, Some(logs)));
     };

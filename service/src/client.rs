@@ -16,7 +16,7 @@ use serde::de::DeserializeOwned;
 use tokio::net::UnixStream;
 use tokio::time::{sleep, timeout};
 
-use crate::http::MOST_BODY_BYTES;
+use crate::http::USUAL_BODY_BYTES;
 use crate::json::{self, Event, Outcome, Problem, Request, Whose};
 
 /// How long a service may take before a run has started.
@@ -76,12 +76,12 @@ impl Service {
     /// What the service says, or that it does not.
     pub(crate) async fn start(self, request: &Request) -> Result<Attended, Problem> {
         let body = json::line(request);
-        if body.len() > MOST_BODY_BYTES {
+        if body.len() > USUAL_BODY_BYTES {
             return Err(Problem::invalid(format!(
                 "a request of {} MiB is more than the {} MiB that a service takes: run it here, \
                  with --cold",
                 body.len() >> 20,
-                MOST_BODY_BYTES >> 20,
+                USUAL_BODY_BYTES >> 20,
             )));
         }
         let started = timeout(PATIENCE, self.begin(body)).await;

@@ -22,13 +22,14 @@ use tokio::sync::Semaphore;
 use tokio::time::{sleep, timeout};
 
 use crate::broker::{Broker, LAST_WORDS};
-pub(crate) use body::MOST_BODY_BYTES;
-pub(crate) use socket::{Listening, usual_socket};
+use crate::config::Config;
+pub(crate) use body::USUAL_BODY_BYTES;
+pub(crate) use socket::{Access, Listening, usual_socket};
 
-/// Bytes of all requests that are being read or understood.
-const MOST_WAITING_BYTES: usize = 96 << 20;
-/// Connections at one time, where descriptors allow.
-const MOST_CONNECTIONS: u32 = 4096;
+/// As many of the largest requests as are read or understood at one time.
+const BODIES_AT_ONCE: usize = 4;
+/// Even where descriptors are few.
+const LEAST_CONNECTIONS: u32 = 16;
 /// Until there may be descriptors again.
 const OUT_OF_DESCRIPTORS: Duration = Duration::from_millis(50);
 
@@ -40,14 +41,22 @@ pub(crate) struct Server {
     /// One permit for each connection.
     places: Arc<Semaphore>,
     most_connections: u32,
+    /// The largest body of a request.
+    most_body_bytes: usize,
+    tells_metrics: bool,
 }
 
 impl Server {
-    pub(crate) fn new(broker: Arc<Broker>) -> Arc<Self> {
-        let most_connections = most_connections();
+    pub(crate) fn new(broker: Arc<Broker>, config: &Config) -> Arc<Self> {
+        let most_connections = most_connections(config.service.connections);
+        let most_body_bytes = usize::try_from(config.service.body_bytes).unwrap_or(usize::MAX);
         Arc::new(Self {
             broker,
-            room: Arc::new(Semaphore::new(MOST_WAITING_BYTES)),
+            room: Arc::new(Semaphore::new(
+                most_body_bytes.saturating_mul(BODIES_AT_ONCE).min(Semaphore::MAX_PERMITS),
+            )),
+            most_body_bytes,
+            tells_metrics: config.metrics.enabled,
             places: Arc::new(Semaphore::new(most_connections as usize)),
             most_connections,
         })
@@ -99,11 +108,11 @@ impl Server {
 }
 
 /// As many as leave descriptors for runs. The soft limit is raised as far as it may be.
-fn most_connections() -> u32 {
+fn most_connections(most: u32) -> u32 {
     use nix::sys::resource::{Resource, getrlimit, setrlimit};
     let (mut soft, hard) = getrlimit(Resource::RLIMIT_NOFILE).unwrap_or((1024, 1024));
     if setrlimit(Resource::RLIMIT_NOFILE, hard, hard).is_ok() {
         soft = hard;
     }
-    u32::try_from(soft / 2).unwrap_or(MOST_CONNECTIONS).clamp(16, MOST_CONNECTIONS)
+    u32::try_from(soft / 2).unwrap_or(most).min(most).max(LEAST_CONNECTIONS.min(most))
 }

@@ -7,6 +7,7 @@ pub mod cli;
 
 mod broker;
 mod client;
+mod config;
 mod http;
 mod json;
 mod logs;

@@ -25,18 +25,15 @@ pub(crate) use layer::RingLayer;
 /// Entries in one answer.
 const MOST_AT_ONCE: usize = 1000;
 
-/// What is kept unless a filter says otherwise: a request is no entry, a run is.
-const KEPT: &str = "info,belljar=debug";
-
 /// Everything that is said from now on goes to standard error, as far as this filter lets it
-/// through, and to these logs. Once per process.
-pub(crate) fn listen(filter: Option<EnvFilter>, logs: Option<&Logs>) -> Result<(), Error> {
+/// through, and from a level on to these logs. Once per process.
+pub(crate) fn listen(filter: Option<EnvFilter>, logs: Option<(&Logs, &str)>) -> Result<(), Error> {
     // It would complain on standard error, about standard error, and panic.
     let lines = filter.map(|filter| {
         let lines = tracing_subscriber::fmt::layer().with_writer(io::stderr);
         lines.log_internal_errors(false).with_filter(filter)
     });
-    let ring = logs.map(|logs| logs.layer().with_filter(EnvFilter::new(KEPT)));
+    let ring = logs.map(|(logs, level)| logs.layer().with_filter(EnvFilter::new(level)));
     let listening = tracing_subscriber::registry().with(lines).with(ring).try_init();
     let failed = |error| Error::Internal("cannot listen to logs".to_owned(), error);
     listening.map_err(|error| failed(io::Error::other(error)))

@@ -15,8 +15,9 @@ const MOST_REMEMBERED: usize = 32;
 /// What a service runs in.
 pub(crate) struct Sandboxes {
     pub(crate) runtimes: Runtimes,
-    /// Those of a run that names none.
-    pub(crate) limits: Limits,
+    /// Those that what waits was raised with.
+    limits: Limits,
+    ceiling: Limits,
     kept: Arc<Mutex<Kept>>,
 }
 
@@ -55,17 +56,17 @@ impl Sandboxes {
     /// [`Error::UnknownRuntime`] and what else keeps a sandbox from being built.
     pub(crate) fn new(
         runtimes: Runtimes,
-        limits: Limits,
+        (limits, ceiling): (Limits, Limits),
         names: &[String],
         warm: &Warm,
     ) -> Result<Self, Error> {
         let build = |name: &String| {
             let sandbox = Sandbox::builder(runtimes.get(name)?.clone()).limits(limits.clone());
-            sandbox.warm(warm.clone()).build()
+            sandbox.ceiling(ceiling.clone()).warm(warm.clone()).build()
         };
         let usual = names.iter().map(build).collect::<Result<_, _>>()?;
         let kept = Arc::new(Mutex::new(Kept { usual, ..Kept::default() }));
-        Ok(Self { runtimes, limits, kept })
+        Ok(Self { runtimes, limits, ceiling, kept })
     }
 
     /// Waits until those with the usual limits are warm, or cannot be. One line for each.
@@ -117,7 +118,7 @@ impl Sandboxes {
             return Ok(sandbox);
         }
         // Anew each time: what is installed may have changed since.
-        build(runtime, wanted.limits.clone(), wanted.floor).await
+        build(runtime, wanted, self.ceiling.clone()).await
     }
 
     /// Ends what is kept, and returns when it is gone.
@@ -184,8 +185,10 @@ impl Kept {
     }
 }
 
-async fn build(runtime: Runtime, limits: Limits, floor: Floor) -> Result<Sandbox, Error> {
-    let build = move || Sandbox::builder(runtime).limits(limits).floor(floor).build();
+async fn build(runtime: Runtime, wanted: Wanted<'_>, ceiling: Limits) -> Result<Sandbox, Error> {
+    let (limits, floor) = (wanted.limits.clone(), wanted.floor);
+    let build =
+        move || Sandbox::builder(runtime).limits(limits).ceiling(ceiling).floor(floor).build();
     let torn =
         |error| Error::Internal("a thread was torn down".to_owned(), std::io::Error::other(error));
     tokio::task::spawn_blocking(build).await.map_err(torn)?

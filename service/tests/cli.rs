@@ -4,6 +4,8 @@
 
 #[path = "cli/asked.rs"]
 mod asked;
+#[path = "cli/config.rs"]
+mod config;
 #[path = "cli/surroundings.rs"]
 mod surroundings;
 
@@ -21,6 +23,7 @@ fn belljar(args: &[&str]) -> Command {
     command
         .args(args)
         .stdin(Stdio::null())
+        .env_remove("BELLJAR_CONFIG")
         .env_remove("BELLJAR_LOG")
         .env_remove("BELLJAR_RUNTIMES")
         .env_remove("BELLJAR_SOCKET");

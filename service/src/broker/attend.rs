@@ -88,7 +88,10 @@ async fn watch(broker: &Broker, ticket: &Ticket, run: &mut Run) -> bool {
 async fn record(broker: &Broker, ticket: &Ticket, ended: &Ended) {
     let status = word(ended);
     let (wall_ms, text) = match ended {
-        Ok(answer) => (Some(answer.outcome.wall_ms), answer.text.clone()),
+        Ok(answer) if broker.policy().keeps_outputs => {
+            (Some(answer.outcome.wall_ms), answer.text.clone())
+        }
+        Ok(answer) => (Some(answer.outcome.wall_ms), answer.silent()),
         Err(problem) => (None, crate::json::line(&**problem)),
     };
     let (id, is_problem) = (&*ticket.id, ended.is_err());

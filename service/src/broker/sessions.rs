@@ -11,15 +11,11 @@ use tokio::time::{Instant, sleep_until};
 
 use super::{Broker, Phase};
 use crate::json::{
-    CallAnswer, CallLimits, CallRequest, Labels, Lives, Problem, SessionRequest, SessionRow, Whose,
+    CallAnswer, CallLimits, CallRequest, Labels, Problem, SessionRequest, SessionRow, Whose,
     now_ms, rfc3339,
 };
 use crate::queue::Turn;
 use crate::sandboxes::Wanted;
-
-/// Sessions at one time.
-const MOST_SESSIONS: usize = 32;
-const LIVES: Lives = Lives { idle: Duration::from_mins(10), lifetime: Duration::from_hours(1) };
 
 /// The sessions of all tenants.
 #[derive(Default)]
@@ -78,8 +74,10 @@ impl Broker {
         if self.is(Phase::Draining) {
             return Err(Problem::overloaded("the service is stopping"));
         }
-        let wish = request.understand(&self.sandboxes.limits, LIVES)?;
-        let place = self.sessions.place()?;
+        let policy = self.policy();
+        let wish = request.understand(&policy.limits, policy.lives)?;
+        policy.check(&wish.limits)?;
+        let place = self.sessions.place(policy.most_sessions)?;
         let wanted = Wanted {
             runtime: &wish.runtime,
             limits: &wish.limits,
@@ -265,10 +263,10 @@ impl Sessions {
         self.lock().len()
     }
 
-    fn place(&self) -> Result<Place, Problem> {
+    fn place(&self, most: u64) -> Result<Place, Problem> {
         let place = Place(Arc::clone(&self.count));
         let before = self.count.fetch_add(1, Ordering::Relaxed);
-        if before >= MOST_SESSIONS as u64 {
+        if before >= most {
             return Err(Problem::overloaded("too many sessions at one time"));
         }
         Ok(place)

@@ -64,7 +64,9 @@ impl Broker {
         if self.is(Phase::Draining) {
             return Err(Problem::overloaded("the service is stopping"));
         }
-        let mut wish = request.understand(&self.sandboxes.limits)?;
+        let policy = self.policy();
+        let mut wish = request.understand(&policy.limits)?;
+        policy.check(&wish.limits)?;
         // Refused here, it is no run.
         self.sandboxes.runtimes.get(&wish.runtime)?;
         let id = ulid::Ulid::generate().to_string();

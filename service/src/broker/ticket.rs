@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use belljar::{Chunk, Input};
+use serde_json::json;
 use tokio::sync::{Notify, watch};
 
 use crate::json::{self, Outcome, Problem};
@@ -173,6 +174,19 @@ impl Answer {
     pub(super) fn new(outcome: Outcome) -> Arc<Self> {
         let text = json::line(&outcome);
         Arc::new(Self { outcome, text })
+    }
+
+    /// Its JSON without what the payload wrote.
+    pub(super) fn silent(&self) -> String {
+        let mut row = serde_json::from_str::<serde_json::Value>(&self.text).unwrap_or_default();
+        for (name, empty) in
+            [("stdout", "".into()), ("stderr", "".into()), ("artifacts", json!([]))]
+        {
+            if let Some(value) = row.get_mut(name) {
+                *value = empty;
+            }
+        }
+        json::line(&row)
     }
 }
 

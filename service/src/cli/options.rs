@@ -29,6 +29,8 @@ pub(super) enum Command {
     Runs(RunsOptions),
     /// Show what a service said last
     Logs(LogsOptions),
+    /// Show the configuration that is in force, and where each value comes from
+    Config(ConfigOptions),
     /// Show what this host can enforce, layer by layer, and what to do about the rest
     Doctor {
         /// Print JSON
@@ -66,6 +68,13 @@ signal kills them. Exit status: 0, and 125 when it refused or failed.";
 
 #[derive(Debug, Args)]
 pub(super) struct ServeOptions {
+    /// The configuration, which gives way to the options here and to the environment [default:
+    /// `BELLJAR_CONFIG`, or config.toml in `$XDG_CONFIG_HOME/belljar` or /etc/belljar]
+    #[arg(long, value_name = "FILE")]
+    pub(super) config: Option<PathBuf>,
+    /// Set one key of it: belljar config --explain lists them
+    #[arg(long, value_name = "KEY=VALUE")]
+    pub(super) set: Vec<String>,
     /// Where to listen [default: `$XDG_RUNTIME_DIR/belljar.sock`, or /run/belljar.sock for root]
     #[arg(long, value_name = "PATH")]
     pub(super) socket: Option<PathBuf>,
@@ -84,9 +93,9 @@ pub(super) struct ServeOptions {
     /// Memory of what waits, for each runtime [default: 512M]
     #[arg(long, value_name = "SIZE", value_parser = words::size)]
     pub(super) warm_memory: Option<u64>,
-    /// How long runs that go on may take when the service is to end
-    #[arg(long, value_name = "TIME", default_value = "5s", value_parser = words::time)]
-    pub(super) grace: Duration,
+    /// How long runs that go on may take when the service is to end [default: 5s]
+    #[arg(long, value_name = "TIME", value_parser = words::time)]
+    pub(super) grace: Option<Duration>,
     /// Add the runtimes of a directory of *.toml files (or set `BELLJAR_RUNTIMES`)
     #[arg(long, value_name = "DIR")]
     pub(super) runtimes: Option<PathBuf>,
@@ -136,6 +145,26 @@ pub(super) struct There {
     /// Where it listens [default: `BELLJAR_SOCKET`, or where a service listens by itself]
     #[arg(long, value_name = "PATH")]
     pub(super) socket: Option<PathBuf>,
+}
+
+#[derive(Debug, Args)]
+pub(super) struct ConfigOptions {
+    /// The file [default: `BELLJAR_CONFIG`, or config.toml in `$XDG_CONFIG_HOME/belljar` or
+    /// /etc/belljar]
+    #[arg(long, value_name = "FILE")]
+    pub(super) file: Option<PathBuf>,
+    /// Set one key, before the environment and the file
+    #[arg(long, value_name = "KEY=VALUE")]
+    pub(super) set: Vec<String>,
+    /// Print JSON
+    #[arg(long, conflicts_with_all = ["explain", "default"])]
+    pub(super) json: bool,
+    /// Explain every key instead
+    #[arg(long, conflicts_with = "default")]
+    pub(super) explain: bool,
+    /// Print a file with every key instead
+    #[arg(long)]
+    pub(super) default: bool,
 }
 
 #[derive(Debug, Args)]

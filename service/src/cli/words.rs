@@ -43,7 +43,7 @@ const TIMES: [(&str, u128); 14] = [
 ];
 
 /// `256M`: bytes.
-pub(super) fn size(word: &str) -> Result<u64, String> {
+pub(crate) fn size(word: &str) -> Result<u64, String> {
     let wrong = || "write bytes, or a number with K, M, G or T, like 256M".to_owned();
     let (number, unit, rest) = quantity(word).ok_or_else(wrong)?;
     let bytes = scaled(number, unit, &SIZES).filter(|_| rest.is_empty()).ok_or_else(wrong)?;
@@ -51,7 +51,7 @@ pub(super) fn size(word: &str) -> Result<u64, String> {
 }
 
 /// `500ms`, `2min`, `1min 30s`: a time; a plain number is seconds.
-pub(super) fn time(word: &str) -> Result<Duration, String> {
+pub(crate) fn time(word: &str) -> Result<Duration, String> {
     let wrong = || "write seconds, or a number with ms, s, min or h, like 500ms".to_owned();
     let (mut rest, mut nanos) = (word, 0u128);
     loop {

@@ -9,10 +9,11 @@ use hyper::body::{Body, Incoming};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::time::timeout;
 
+use super::Server;
 use super::answer::Refusal;
 
-/// The largest request.
-pub(crate) const MOST_BODY_BYTES: usize = 24 << 20;
+/// The largest request, unless the operator says otherwise.
+pub(crate) const USUAL_BODY_BYTES: usize = 24 << 20;
 /// How long it may take to arrive.
 const PATIENCE: Duration = Duration::from_mins(1);
 
@@ -21,21 +22,22 @@ const PATIENCE: Duration = Duration::from_mins(1);
 /// # Errors
 /// When it is too large, too slow or cut off, or when others take up all the room.
 pub(super) async fn read(
+    server: &Server,
     body: Incoming,
-    room: &Arc<Semaphore>,
 ) -> Result<(Vec<u8>, OwnedSemaphorePermit), Refusal> {
     let late = || Refusal::invalid(StatusCode::REQUEST_TIMEOUT, "the body came too slowly");
-    timeout(PATIENCE, gather(body, room)).await.unwrap_or_else(|_| Err(late()))
+    timeout(PATIENCE, gather(server, body)).await.unwrap_or_else(|_| Err(late()))
 }
 
 async fn gather(
+    server: &Server,
     mut body: Incoming,
-    room: &Arc<Semaphore>,
 ) -> Result<(Vec<u8>, OwnedSemaphorePermit), Refusal> {
+    let (room, most) = (&server.room, server.most_body_bytes);
     let (mut bytes, mut taken) = (Vec::new(), take(room, 0));
     let mut length = 0;
-    if body.size_hint().lower() > MOST_BODY_BYTES as u64 {
-        return Err(too_large());
+    if body.size_hint().lower() > most as u64 {
+        return Err(too_large(most));
     }
     while let Some(frame) = body.frame().await {
         let cut = |error| {
@@ -43,8 +45,8 @@ async fn gather(
         };
         let Ok(data) = frame.map_err(cut)?.into_data() else { continue };
         length += data.len();
-        if length > MOST_BODY_BYTES {
-            return Err(too_large());
+        if length > most {
+            return Err(too_large(most));
         }
         if let (Some(taken), Some(more)) = (&mut taken, take(room, data.len())) {
             taken.merge(more);
@@ -63,7 +65,7 @@ fn take(room: &Arc<Semaphore>, bytes: usize) -> Option<OwnedSemaphorePermit> {
     Arc::clone(room).try_acquire_many_owned(bytes).ok()
 }
 
-fn too_large() -> Refusal {
-    let mib = MOST_BODY_BYTES >> 20;
-    Refusal::invalid(StatusCode::PAYLOAD_TOO_LARGE, format!("the body is larger than {mib} MiB"))
+fn too_large(most: usize) -> Refusal {
+    let what = format!("the body is larger than {most} bytes");
+    Refusal::invalid(StatusCode::PAYLOAD_TOO_LARGE, what)
 }

@@ -11,7 +11,6 @@ use std::time::Duration;
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
-use nix::unistd::geteuid;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::UnixStream;
 use tokio::sync::OwnedSemaphorePermit;
@@ -30,13 +29,13 @@ const MOST_HEADERS: usize = 64;
 
 /// Answers whatever comes over `stream`, until its other end is gone.
 pub(super) async fn attend(stream: UnixStream, server: Arc<Server>, _place: OwnedSemaphorePermit) {
-    let tenant = tenant(&stream);
-    let is_trusted = tenant.is_some();
+    let caller = stream.peer_cred().ok().and_then(|peer| server.broker.policy().caller(peer.uid()));
+    let is_known = caller.is_some();
     let answer = service_fn(|request| {
-        let (server, tenant) = (Arc::clone(&server), tenant.clone());
+        let (server, caller) = (Arc::clone(&server), caller.clone());
         async move {
-            let answered = match &tenant {
-                Some(tenant) => routes::answer(&server, tenant, request).await,
+            let answered = match caller {
+                Some(caller) => routes::answer(&server, caller, request).await,
                 None => routes::refuse(request).await,
             };
             Ok::<_, Infallible>(answered)
@@ -49,7 +48,7 @@ pub(super) async fn attend(stream: UnixStream, server: Arc<Server>, _place: Owne
         .max_headers(MOST_HEADERS)
         .serve_connection(TokioIo::new(Patient { stream, stalled: None }), answer);
     let mut connection = pin!(connection);
-    if !is_trusted {
+    if !is_known {
         // A stranger may hear why, and nothing is kept for one.
         return drop(timeout(LAST_WORDS, connection).await);
     }
@@ -65,13 +64,6 @@ pub(super) async fn attend(stream: UnixStream, server: Arc<Server>, _place: Owne
 /// Says that there are too many.
 pub(super) fn turn_away(stream: &UnixStream) {
     say_at_once(stream, &Refusal::overloaded("too many connections"));
-}
-
-/// Whose runs come over `stream`: only those of the owner of this process, and of root. The mode
-/// of the socket says so already, unless somebody changed it.
-fn tenant(stream: &UnixStream) -> Option<Arc<str>> {
-    let user = stream.peer_cred().ok()?.uid();
-    (user == 0 || user == geteuid().as_raw()).then(|| Arc::from(user.to_string()))
 }
 
 /// What the kernel takes without waiting; whoever does not read it has learnt enough.

@@ -4,18 +4,26 @@ use std::sync::Arc;
 
 use http_body_util::{BodyExt, Limited};
 use hyper::body::Incoming;
-use hyper::{Method, Request, StatusCode};
+use hyper::{HeaderMap, Method, Request, StatusCode};
 
 use super::answer::{Answer, Refusal, not_found};
-use super::{MOST_BODY_BYTES, Server, host, past, runs, sessions};
+use super::{Server, USUAL_BODY_BYTES, headers, host, past, runs, sessions};
+use crate::broker::{Caller, NotATenant};
 use crate::json::{Problem, Whose};
 
-/// The answer to a request of `tenant`, whatever it asks for.
+const TENANT: &str = "x-belljar-tenant";
+
+/// The answer to a request of `caller`, whatever it asks for.
 pub(super) async fn answer(
     server: &Arc<Server>,
-    tenant: &Arc<str>,
+    caller: Caller,
     request: Request<Incoming>,
 ) -> Answer {
+    let caller = match on_behalf(server, caller, request.headers()) {
+        Ok(caller) => caller,
+        Err(refusal) => return refused(server, &refusal),
+    };
+    let tenant = &caller.tenant;
     let path = request.uri().path().to_owned();
     let segments = path.trim_start_matches('/').split('/').collect::<Vec<_>>();
     let answered = match (request.method(), &*segments) {
@@ -37,9 +45,10 @@ pub(super) async fn answer(
         (_, ["v1", "sessions", ..]) => return sessions(server, tenant, request).await,
         (&Method::GET, ["v1", "runtimes"]) => host::runtimes(server).await,
         (&Method::GET, ["v1", "host"]) => host::inspect().await,
-        // Those of all tenants: who may ask for them is who may read what the service writes.
-        (&Method::GET, ["v1", "logs"]) => host::logs(server, request.uri().query()),
-        (&Method::GET, ["metrics"]) => Ok(host::measure(server)),
+        (&Method::GET, ["v1", "logs"]) => {
+            host::logs(server, &caller, request.uri().query(), request.headers())
+        }
+        (&Method::GET, ["metrics"]) => host::measure(server, &caller),
         (&Method::GET, ["healthz"]) => Ok(host::health(server)),
         (&Method::GET, ["readyz"]) => Ok(host::readiness(server)),
         (
@@ -70,6 +79,21 @@ async fn sessions(server: &Arc<Server>, tenant: &Arc<str>, request: Request<Inco
     answered.unwrap_or_else(|refusal| refused(server, &refusal))
 }
 
+/// Who `caller` is when a request names a tenant.
+fn on_behalf(server: &Server, caller: Caller, headers: &HeaderMap) -> Result<Caller, Refusal> {
+    let Some(name) = headers::one(headers, TENANT, 256)? else { return Ok(caller) };
+    server.broker.policy().on_behalf(&caller, name).map_err(|why| match why {
+        NotATenant::NotAllowed => {
+            let what = "X-Belljar-Tenant: the operator allows none; see `tenants.header`";
+            Problem::new("unauthorized", Whose::Caller, what).into()
+        }
+        NotATenant::Malformed => {
+            let what = "X-Belljar-Tenant: write 1 to 64 of A-Z a-z 0-9 . _ -";
+            Refusal::invalid(StatusCode::BAD_REQUEST, what)
+        }
+    })
+}
+
 fn refused(server: &Server, refusal: &Refusal) -> Answer {
     server.broker.metrics.problem(refusal.code());
     refusal.answer()
@@ -78,7 +102,7 @@ fn refused(server: &Server, refusal: &Refusal) -> Answer {
 /// The answer to a stranger. What is asked is read first, for nobody: who cannot finish writing
 /// does not look for an answer.
 pub(super) async fn refuse(request: Request<Incoming>) -> Answer {
-    let mut body = Limited::new(request.into_body(), MOST_BODY_BYTES);
+    let mut body = Limited::new(request.into_body(), USUAL_BODY_BYTES);
     while let Some(Ok(_)) = body.frame().await {}
     let problem =
         Problem::new("unauthorized", Whose::Caller, "the service belongs to another user");

@@ -42,7 +42,7 @@ pub(super) async fn submit(
 ) -> Result<Answer, Refusal> {
     let (head, body) = request.into_parts();
     headers::only(head.uri.query(), &[])?;
-    let (bytes, room) = body::read(body, &server.room).await?;
+    let (bytes, room) = body::read(server, body).await?;
     let key = headers::one(&head.headers, "idempotency-key", MOST_KEY_BYTES)?;
     let key = key.map(|name| Key::new(name, &bytes));
     let request: json::Request = serde_json::from_slice(&bytes)
@@ -125,7 +125,7 @@ pub(super) async fn feed(
     headers::only(head.uri.query(), &["eof"])?;
     let is_last = headers::word(head.uri.query(), "eof").is_some_and(|word| word == "true");
     let ticket = known(server, tenant, id)?;
-    let (bytes, _room) = body::read(body, &server.room).await?;
+    let (bytes, _room) = body::read(server, body).await?;
     let closed =
         |why: &str| Refusal::invalid(StatusCode::CONFLICT, format!("standard input: {why}"));
     ticket.begun().await.map_err(|problem| Refusal::from(&*problem))?;

@@ -87,7 +87,7 @@ async fn understood<T: DeserializeOwned>(
     request: Request<Incoming>,
 ) -> Result<(T, OwnedSemaphorePermit), Refusal> {
     headers::only(request.uri().query(), &[])?;
-    let (bytes, room) = body::read(request.into_body(), &server.room).await?;
+    let (bytes, room) = body::read(server, request.into_body()).await?;
     let invalid =
         |error: serde_json::Error| Refusal::invalid(StatusCode::BAD_REQUEST, error.to_string());
     Ok((serde_json::from_slice(&bytes).map_err(invalid)?, room))

@@ -1,7 +1,7 @@
 //! The socket: nobody else's, and never in the place of one that answers.
 
 use std::env;
-use std::fs::{self, DirBuilder, File};
+use std::fs::{self, DirBuilder, File, Permissions};
 use std::io;
 use std::os::fd::AsRawFd;
 use std::os::unix::fs::{DirBuilderExt, FileTypeExt, MetadataExt, PermissionsExt};
@@ -11,11 +11,12 @@ use std::thread;
 use std::time::Duration;
 
 use belljar::Error;
+use listenfd::ListenFd;
 use nix::errno::Errno;
 use nix::fcntl::{Flock, FlockArg};
 use nix::sys::socket::{AddressFamily, SockFlag, SockType, UnixAddr, connect, socket};
 use nix::sys::stat::{Mode, umask};
-use nix::unistd::geteuid;
+use nix::unistd::{Gid, Group, chown, geteuid};
 use tokio::net::UnixListener;
 
 /// How often another one that is starting is waited for, and how long each time.
@@ -28,8 +29,17 @@ const STICKY: u32 = 0o1000;
 pub(crate) struct Listening {
     path: PathBuf,
     listener: StdListener,
-    /// The file that the name stands for: it may become another one's.
-    identity: (u64, u64),
+    /// The file that the name stands for: it may become another one's. Nothing for one that
+    /// somebody else made, and removes.
+    identity: Option<(u64, u64)>,
+}
+
+/// Who may connect to a socket, as far as its file says so.
+#[derive(Clone, Debug)]
+pub(crate) struct Access {
+    pub(crate) mode: u32,
+    /// By name or number; empty for that of the service.
+    pub(crate) group: String,
 }
 
 /// Where a service listens, and is looked for, unless somebody says so.
@@ -53,11 +63,12 @@ impl Listening {
     /// # Errors
     /// [`Error::Invalid`] when somebody answers there already, when something else is there, or
     /// when others could put theirs in its place.
-    pub(crate) fn at(path: &Path) -> Result<Self, Error> {
+    pub(crate) fn at(path: &Path, access: &Access) -> Result<Self, Error> {
         let shown = path.display();
         let cannot =
             |error: io::Error| Error::Invalid(format!("cannot listen on {shown}: {error}"));
-        let directory = directory(path).map_err(cannot)?;
+        let group = access.group()?;
+        let directory = directory(path, group).map_err(cannot)?;
         // Two that start at the same time would each take the other's socket for a stale one.
         let _lock = lock(directory).map_err(cannot)?;
         match fs::symlink_metadata(path) {
@@ -76,7 +87,27 @@ impl Listening {
         umask(mask);
         let listener = bound.map_err(cannot)?;
         let found = fs::symlink_metadata(path).map_err(cannot)?;
-        Ok(Self { path: path.to_owned(), listener, identity: (found.dev(), found.ino()) })
+        let identity = Some((found.dev(), found.ino()));
+        let listening = Self { path: path.to_owned(), listener, identity };
+        let opened = chown(path, None, group).map_err(io::Error::from);
+        let mode = Permissions::from_mode(access.mode);
+        opened.and_then(|()| fs::set_permissions(path, mode)).map_err(cannot)?;
+        Ok(listening)
+    }
+
+    /// The socket that whoever started this process listens on for it (`sd_listen_fds(3)`), if
+    /// there is one.
+    ///
+    /// # Errors
+    /// [`Error::Invalid`] when it is not one that can be served on.
+    pub(crate) fn handed_over() -> Result<Option<Self>, Error> {
+        let failed = |error: io::Error| Error::Invalid(format!("LISTEN_FDS: {error}"));
+        let Some(listener) = ListenFd::from_env().take_unix_listener(0).map_err(failed)? else {
+            return Ok(None);
+        };
+        let address = listener.local_addr().map_err(failed)?;
+        let path = address.as_pathname().map_or_else(|| PathBuf::from("a socket"), Path::to_owned);
+        Ok(Some(Self { path, listener, identity: None }))
     }
 
     /// For an event loop.
@@ -92,7 +123,7 @@ impl Listening {
 
 impl Drop for Listening {
     fn drop(&mut self) {
-        let is_ours = |found: fs::Metadata| (found.dev(), found.ino()) == self.identity;
+        let is_ours = |found: fs::Metadata| Some((found.dev(), found.ino())) == self.identity;
         if fs::symlink_metadata(&self.path).is_ok_and(is_ours) {
             // Who finds it finds nobody behind it, and takes its place.
             drop(fs::remove_file(&self.path));
@@ -100,12 +131,31 @@ impl Drop for Listening {
     }
 }
 
-/// The directory of the socket, made if it is not there.
-fn directory(path: &Path) -> io::Result<File> {
+impl Access {
+    fn group(&self) -> Result<Option<Gid>, Error> {
+        if self.group.is_empty() {
+            return Ok(None);
+        }
+        if let Ok(number) = self.group.parse() {
+            return Ok(Some(Gid::from_raw(number)));
+        }
+        let found = Group::from_name(&self.group).ok().flatten();
+        let unknown = || format!("`service.socket_group`: there is no group {:?}", self.group);
+        found.map(|group| Some(group.gid)).ok_or_else(|| Error::Invalid(unknown()))
+    }
+}
+
+/// The directory of the socket, made if it is not there: for its owner, and for a group that is to
+/// reach the socket.
+fn directory(path: &Path, group: Option<Gid>) -> io::Result<File> {
     let above = path.parent().filter(|above| !above.as_os_str().is_empty());
     let above = above.unwrap_or(Path::new("."));
     match DirBuilder::new().mode(0o700).create(above) {
         Err(error) if error.kind() != io::ErrorKind::AlreadyExists => return Err(error),
+        Ok(()) if group.is_some() => {
+            chown(above, None, group)?;
+            fs::set_permissions(above, Permissions::from_mode(0o710))?;
+        }
         _ => {}
     }
     let directory = File::open(above)?;

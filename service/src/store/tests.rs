@@ -149,6 +149,22 @@ async fn a_key_stands_for_one_request_of_one_tenant_while_the_run_is_kept() {
 }
 
 #[tokio::test]
+async fn of_many_that_come_at_once_with_one_key_one_is_new() {
+    let (_directory, path) = place();
+    let (store, _) = open(&path, PLENTY);
+    let mut asking = tokio::task::JoinSet::new();
+    for number in 0..400 {
+        let store = store.clone();
+        let idempotency = Some((format!("k{}", number % 4), [1; 32]));
+        let opening = Opening { idempotency, ..opening(&format!("r{number}")) };
+        asking.spawn(async move { store.begin(opening).await.unwrap() });
+    }
+    let opened = asking.join_all().await;
+    let new = opened.iter().filter(|opened| matches!(opened, Opened::New)).count();
+    assert_eq!((opened.len(), new, ids(&store, Query::default()).await.len()), (400, 4, 4));
+}
+
+#[tokio::test]
 async fn two_services_never_share_a_file() {
     let (_directory, path) = place();
     let (first, _) = open(&path, PLENTY);
@@ -249,6 +265,9 @@ fn what_is_no_history_is_refused_and_left_alone() {
         fs::set_permissions(path.parent().unwrap(), Permissions::from_mode(0o777)).unwrap();
     });
     assert!(error.contains("others may write"), "{error}");
+    let unwritable = Store::open(Some(Path::new("/proc/nowhere/h.sqlite")), PLENTY);
+    let error = unwritable.unwrap_err().to_string();
+    assert!(error.contains("cannot make the directory /proc/nowhere"), "{error}");
     let error = refusal(&|path| fs::create_dir(path).unwrap());
     assert!(error.contains("cannot open the history"), "{error}");
     let error = refusal(&|path| std::os::unix::fs::symlink("/dev/null", path).unwrap());

@@ -8,8 +8,14 @@ use belljar_tests::Suite;
 
 mod calls;
 mod ends;
+mod rich;
 mod stdin;
 
 fn main() -> ExitCode {
-    Suite::new("session").with(stdin::tests()).with(calls::tests()).with(ends::tests()).run()
+    Suite::new("session")
+        .with(stdin::tests())
+        .with(calls::tests())
+        .with(ends::tests())
+        .with(rich::tests())
+        .run()
 }

@@ -141,15 +141,13 @@ impl Interpreter {
         fits(&files, limits)?;
         let slots = Slots { program: &self.program, name: &name, entry: &entry, source, limits };
         let guest = self.guest(source)?;
-        let starts = guest.map(|guest| guest.script.as_slice());
-        let started: Vec<_> = match starts {
-            Some(script) => script.iter().map(|template| slots.render(template)).collect(),
-            None => vec![entry.clone()],
-        };
-        let argv = slots.argv(&self.runtime.argv, &started);
-        if argv.iter().any(|argument| argument.contains('\0')) {
-            return Err(Error::Invalid("an argument contains a NUL".to_owned()));
+        let script = guest.iter().flat_map(|guest| &guest.script);
+        let mut started: Vec<_> = script.map(|template| slots.render(template)).collect();
+        if guest.is_none() {
+            started.push(entry.clone());
         }
+        let argv = slots.argv(&self.runtime.argv, &started);
+        no_nul(&argv)?;
         let secret_files = self.runtime.secret_files.iter();
         let secret_files = secret_files.filter(|_| !source.secrets.is_empty());
         let guest_files = guest.iter().flat_map(|guest| &guest.files);
@@ -361,6 +359,13 @@ pub(crate) fn replace(env: &mut [(String, String)], values: &[(String, String)])
             value.clone_from(other);
         }
     }
+}
+
+fn no_nul(argv: &[String]) -> Result<(), Error> {
+    if argv.iter().any(|argument| argument.contains('\0')) {
+        return Err(Error::Invalid("an argument contains a NUL".to_owned()));
+    }
+    Ok(())
 }
 
 fn library() -> Result<String, Error> {

@@ -8,6 +8,7 @@ use belljar_tests::Suite;
 
 mod calls;
 mod ends;
+mod node;
 mod rich;
 mod stdin;
 
@@ -17,5 +18,6 @@ fn main() -> ExitCode {
         .with(calls::tests())
         .with(ends::tests())
         .with(rich::tests())
+        .with(node::tests())
         .run()
 }

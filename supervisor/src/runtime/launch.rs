@@ -9,6 +9,7 @@ use super::ask::Facts;
 use super::description::{Accepts, Contents, Description, Guest, Part, Place, PrimeKind, Template};
 use super::elf::Executable;
 use super::root::Root;
+use super::slots::Slots;
 use super::work::{code_files, fits, work_files};
 use crate::source::{Code, Source};
 use crate::{Error, Limits, spawn};
@@ -308,47 +309,6 @@ impl Interpreter {
             env.insert("BELLJAR_SECRETS_FD".to_owned(), SECRETS_DESCRIPTOR.to_owned());
         }
         Ok(env.into_iter().collect())
-    }
-}
-
-/// What the placeholders of a template stand for in one run.
-struct Slots<'a> {
-    program: &'a str,
-    name: &'a str,
-    entry: &'a str,
-    source: &'a Source,
-    limits: &'a Limits,
-}
-
-impl Slots<'_> {
-    fn argv(&self, templates: &[Template], started: &[String]) -> Vec<String> {
-        let mut argv = Vec::new();
-        for template in templates {
-            if template.0 == [Part::Args] {
-                argv.extend(self.source.args.iter().cloned());
-            } else if template.0 == [Part::Entry] {
-                argv.extend(started.iter().cloned());
-            } else {
-                argv.push(self.render(template));
-            }
-        }
-        argv
-    }
-
-    fn render(&self, template: &Template) -> String {
-        let memory = |percent: &u64| self.limits.memory_bytes / 100 * percent;
-        let part = |part: &Part| match part {
-            Part::Text(text) => text.clone(),
-            Part::Program => self.program.to_owned(),
-            Part::Name => self.name.to_owned(),
-            Part::Entry => self.entry.to_owned(),
-            Part::Args => String::new(),
-            // Every thread counts against the limit on processes, and has buffers of its own.
-            Part::Threads => (self.limits.processes / 8).clamp(1, 4).to_string(),
-            Part::MemoryBytes(percent) => memory(percent).to_string(),
-            Part::MemoryMib(percent) => (memory(percent) >> 20).max(1).to_string(),
-        };
-        template.0.iter().map(part).collect()
     }
 }
 

@@ -6,6 +6,7 @@ use std::process::ExitCode;
 
 use belljar_tests::Suite;
 
+mod bash;
 mod calls;
 mod ends;
 mod node;
@@ -19,5 +20,6 @@ fn main() -> ExitCode {
         .with(ends::tests())
         .with(rich::tests())
         .with(node::tests())
+        .with(bash::tests())
         .run()
 }

@@ -239,7 +239,8 @@ impl Contents {
     }
 }
 
-const GUESTS: [(&str, &str); 7] = [
+const GUESTS: [(&str, &str); 8] = [
+    ("bash/guest.sh", include_str!("../../../worker/guests/bash/guest.sh")),
     ("node/guest.cjs", include_str!("../../../worker/guests/node/guest.cjs")),
     ("python/guest.py", include_str!("../../../worker/guests/python/guest.py")),
     ("python/sitecustomize.py", include_str!("../../../worker/guests/python/sitecustomize.py")),

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use belljar_protocol::{Delivery, Launch as Ahead, Link, Mount, Prime};
 
 use super::ask::Facts;
-use super::description::{Accepts, Contents, Description, Guest, Part, Place, PrimeKind, Template};
+use super::description::{Accepts, Contents, Description, Guest, Place, PrimeKind};
 use super::elf::Executable;
 use super::root::Root;
 use super::slots::Slots;

@@ -5,6 +5,7 @@
 
 const fs = require('node:fs');
 const Module = require('node:module');
+const net = require('node:net');
 const path = require('node:path');
 const { Readable } = require('node:stream');
 const { inspect } = require('node:util');
@@ -17,7 +18,8 @@ const TEXT_MAX = 64 << 10;
 const JSON_MAX = 64 << 10;
 const NODES_MAX = 65536;
 const FRAMES_MAX = 100;
-const { writeSync, readSync } = fs;
+const INTERRUPT = '!'.charCodeAt(0);
+const { writeSync } = fs;
 
 /** Lines of calls, which are in no file. */
 const sources = new Map();
@@ -213,56 +215,77 @@ function complain(thrown) {
 function send(number, body) {
   const data = Buffer.from(body);
   const message = Buffer.concat([Buffer.from(`answer ${number} ${data.length}\n`), data]);
-  for (let at = 0; at < message.length; ) at += writeSync(CHANNEL, message, at);
+  for (let at = 0; at < message.length; ) {
+    try {
+      at += writeSync(CHANNEL, message, at);
+    } catch (error) {
+      if (error.code !== 'EAGAIN') throw error;
+      Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, 1);
+    }
+  }
 }
 
-/** Alone reads the socket, in a thread of its own: what interrupts a call comes while it runs. */
+/**
+ * Alone reads the socket, in a thread of its own: what interrupts a call comes while it runs. Never
+ * blocks, as a process whose thread is in the kernel cannot exit.
+ */
 function read({ busy }) {
+  const socket = new net.Socket({ fd: CHANNEL, readable: true, writable: false });
+  const parser = parse(busy);
+  parser.next();
+  socket.on('data', (data) => parser.next(data));
+  socket.on('error', () => {});
+  socket.on('close', () => parentPort.postMessage(null));
+}
+
+/** Understands what it is given piece by piece. */
+function* parse(busy) {
   let held = Buffer.alloc(0);
-  const more = () => {
-    const buffer = Buffer.alloc(64 << 10);
-    const bytes = readSync(CHANNEL, buffer, 0, buffer.length, null);
-    if (bytes > 0) held = Buffer.concat([held, buffer.subarray(0, bytes)]);
-    return bytes > 0;
-  };
-  const take = (count) => {
-    while (held.length < count) if (!more()) throw new Error('the end');
-    const taken = held.subarray(0, count);
-    held = held.subarray(count);
-    return taken;
-  };
-  const line = () => {
+  function* take(count) {
+    const pieces = [held];
+    let size = held.length;
+    while (size < count) {
+      pieces.push(yield);
+      size += pieces.at(-1).length;
+    }
+    const all = Buffer.concat(pieces);
+    held = all.subarray(count);
+    return all.subarray(0, count);
+  }
+  function* line() {
     let end;
-    while ((end = held.indexOf(10)) < 0) if (!more()) throw new Error('the end');
-    return take(end + 1).toString().trimEnd();
-  };
+    while ((end = held.indexOf(10)) < 0) held = Buffer.concat([held, yield]);
+    return (yield* take(end + 1)).toString('utf8', 0, end);
+  }
   for (;;) {
-    while (held.length === 0) if (!more()) return;
-    if (held[0] === 33) {
-      take(1);
+    const [first] = yield* take(1);
+    if (first === INTERRUPT) {
       if (Atomics.load(busy, 0) === 0) continue;
       Atomics.store(busy, 0, 2);
-      // To its children as well, as from a terminal.
-      process.kill(0, 'SIGINT');
+      try {
+        // To its children as well, as from a terminal.
+        process.kill(0, 'SIGINT');
+      } catch {
+        // Not where signals are not let through: then the call is not interrupted.
+      }
       continue;
     }
-    const [number, code, stdin, count] = line().split(' ').slice(1).map(Number);
-    const call = { number, code: take(code).toString(), stdin: Buffer.from(take(stdin)), files: [] };
+    const [number, code, stdin, count] = (yield* line()).split(' ').slice(1).map(Number);
+    const call = { number, code: (yield* take(code)).toString(), stdin: yield* copy(stdin), files: [] };
     for (let index = 0; index < count; index++) {
-      const [, size, name] = /^(\d+) (.*)$/.exec(line());
-      call.files.push([name, Buffer.from(take(Number(size)))]);
+      const [, size, name] = /^(\d+) (.*)$/.exec(yield* line());
+      call.files.push([name, yield* copy(Number(size))]);
     }
     Atomics.store(busy, 0, 1);
     parentPort.postMessage(call);
   }
+  function* copy(count) {
+    return Buffer.from(yield* take(count));
+  }
 }
 
 if (!isMainThread && workerData?.busy) {
-  try {
-    read(workerData);
-  } finally {
-    parentPort.postMessage(null);
-  }
+  read(workerData);
 } else if (process.argv.length > 2) {
   runScript(process.argv[2]);
 } else {

@@ -72,18 +72,24 @@ impl Run {
                 return None;
             }
             let chunk = tokio::select! {
-                bytes = next(self.stdout.as_mut()) => match bytes {
-                    Some(bytes) => Some(Chunk::Stdout(bytes)),
-                    None => { self.stdout = None; None }
-                },
-                bytes = next(self.stderr.as_mut()) => match bytes {
-                    Some(bytes) => Some(Chunk::Stderr(bytes)),
-                    None => { self.stderr = None; None }
-                },
-                denied = next_denial(self.denials.as_mut()) => match denied {
-                    Some(denied) => Some(Chunk::Denial(denied)),
-                    None => { self.denials = None; None }
-                },
+                bytes = next(self.stdout.as_mut()) => {
+                    if bytes.is_none() {
+                        self.stdout = None;
+                    }
+                    bytes.map(Chunk::Stdout)
+                }
+                bytes = next(self.stderr.as_mut()) => {
+                    if bytes.is_none() {
+                        self.stderr = None;
+                    }
+                    bytes.map(Chunk::Stderr)
+                }
+                denied = next_denial(self.denials.as_mut()) => {
+                    if denied.is_none() {
+                        self.denials = None;
+                    }
+                    denied.map(Chunk::Denial)
+                }
             };
             if chunk.is_some() {
                 return chunk;

@@ -13,6 +13,7 @@ mod elf;
 mod find;
 mod launch;
 mod root;
+mod slots;
 #[cfg(test)]
 mod tests;
 mod work;

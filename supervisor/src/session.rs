@@ -110,9 +110,9 @@ impl Session {
         let talk = errand.talk.take().ok_or_else(no_talk)?;
         let (cancel, cancelled) = oneshot::channel();
         let (confined, ready) = oneshot::channel();
-        let task = tokio::spawn(live(plan, errand, way, cancelled, confined));
+        let running = tokio::spawn(live(plan, errand, way, cancelled, confined));
         let Ok(Following { asks: Some((asks, work)), .. }) = ready.await else {
-            return Err(joined(task.await).err().unwrap_or_else(no_talk));
+            return Err(joined(running.await).err().unwrap_or_else(no_talk));
         };
         let desk = Arc::new(Mutex::new(Desk { talk, calls: 0, placed }));
         let shared = Arc::new(Shared {
@@ -124,7 +124,7 @@ impl Session {
             current: AtomicU64::new(0),
             is_told: AtomicBool::new(false),
             desk,
-            ending: Mutex::new(Ending::Running(task)),
+            ending: Mutex::new(Ending::Running(running)),
         });
         let session = Self { id, runtime, shared, _cancel: cancel };
         session.await_guest().await?;

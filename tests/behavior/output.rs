@@ -171,7 +171,7 @@ async fn live_output_is_what_is_captured() {
         match chunk {
             Chunk::Stdout(bytes) => out.extend(bytes),
             Chunk::Stderr(bytes) => err.extend(bytes),
-            other => panic!("{other:?}"),
+            _ => {}
         }
     }
     let outcome = run.wait().await.unwrap();

@@ -136,12 +136,12 @@ async fn the_output_of_a_call_is_its_own() {
 
 async fn output_is_followed_while_a_call_runs() {
     let session = open("python").await;
-    let code = "import time\nprint('early', flush=True)\ntime.sleep(0.5)\nprint('late')";
+    let code = "import os, time\nos.write(1, b'early')\ntime.sleep(0.5)\nos.write(1, b'late')";
     let mut calling = session.begin(code).await.expect("a call");
-    assert_eq!(calling.output().await, Some(Chunk::Stdout(b"early\n".to_vec())));
-    assert_eq!(calling.output().await, Some(Chunk::Stdout(b"late\n".to_vec())));
+    assert_eq!(calling.output().await, Some(Chunk::Stdout(b"early".to_vec())));
+    assert_eq!(calling.output().await, Some(Chunk::Stdout(b"late".to_vec())));
     assert_eq!(calling.output().await, None);
-    assert_eq!(out(&calling.answer().await.expect("an answer")), "early\nlate\n");
+    assert_eq!(out(&calling.answer().await.expect("an answer")), "earlylate");
 }
 
 async fn a_call_has_a_limit_of_its_own_on_output() {
@@ -157,7 +157,10 @@ async fn a_call_has_a_standard_input_of_its_own() {
     let answer = call(&session, Call::code("print(input(), input())").stdin("a\nb\nrest")).await;
     assert_eq!(out(&answer), "a b\n");
     assert_eq!(said(&session, "import sys; print(repr(sys.stdin.read()))").await, "''\n");
-    let answer = call(&session, Call::code("import os; os.system('cat')").stdin("piped")).await;
+    let cat = "import subprocess, sys\n\
+        subprocess.run([sys.executable, '-c', 'print(input(), end=\"\")'], check=True)";
+    let answer = call(&session, Call::code(cat).stdin("piped")).await;
+    expect_answer(&answer, "ok");
     assert_eq!(out(&answer), "piped");
 }
 
@@ -189,7 +192,8 @@ async fn secrets_are_there_and_are_redacted() {
 
 async fn a_child_that_holds_the_pipes_delays_nobody() {
     let session = open("python").await;
-    let code = "import subprocess; p = subprocess.Popen(['/bin/sleep', '100']); print(1)";
+    let code = "import subprocess, sys\n\
+        p = subprocess.Popen([sys.executable, '-c', 'import time; time.sleep(100)']); print(1)";
     let answer = call(&session, code).await;
     assert_eq!(out(&answer), "1\n");
     assert!(answer.wall < Duration::from_secs(5), "{:?}", answer.wall);
@@ -215,6 +219,7 @@ async fn one_call_at_a_time() {
             Err(_) => tokio::time::sleep(Duration::from_millis(10)).await,
         }
     };
+    expect_answer(&answer, "ok");
     assert_eq!(out(&answer), "kept\n");
 }
 

@@ -30,6 +30,7 @@ async fn interrupted(session: &Session, code: &str) -> Answer {
     let mut calling = session.begin(code).await.expect("a call");
     // All of them say when they have begun.
     assert!(calling.output().await.is_some());
+    tokio::time::sleep(Duration::from_millis(50)).await;
     session.interrupt();
     calling.answer().await.expect("an answer")
 }
@@ -48,7 +49,8 @@ async fn an_interrupt_keeps_the_state() {
     for code in [
         "print(1, flush=True)\nwhile True: n += 1",
         "import time\nprint(1, flush=True)\ntime.sleep(100)",
-        "import subprocess\nprint(1, flush=True)\nsubprocess.run(['/bin/sleep', '100'])",
+        "import subprocess, sys\nprint(1, flush=True)\n\
+         subprocess.run([sys.executable, '-c', 'import time; time.sleep(100)'], stderr=-3)",
         "import threading\nprint(1, flush=True)\nthreading.Event().wait()",
     ] {
         let began = Instant::now();
@@ -63,7 +65,7 @@ async fn an_interrupt_keeps_the_state() {
 async fn an_interrupt_that_cannot_be_heard_ends_the_session() {
     let session = open("python").await;
     // One call into the interpreter's own code, that nothing interrupts.
-    let code = "print(1, flush=True)\n(10 ** 10 ** 7) ** 9 % 7\nsum(range(10 ** 12))";
+    let code = "print(1, flush=True)\nsum(range(10 ** 12))";
     let began = Instant::now();
     let answer = interrupted(&session, code).await;
     expect(ended(&answer), "cancelled");

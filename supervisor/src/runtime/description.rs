@@ -239,7 +239,9 @@ impl Contents {
     }
 }
 
-const GUESTS: [(&str, &str); 6] = [
+const GUESTS: [(&str, &str); 8] = [
+    ("bash/guest.sh", include_str!("../../../worker/guests/bash/guest.sh")),
+    ("node/guest.cjs", include_str!("../../../worker/guests/node/guest.cjs")),
     ("python/guest.py", include_str!("../../../worker/guests/python/guest.py")),
     ("python/sitecustomize.py", include_str!("../../../worker/guests/python/sitecustomize.py")),
     ("python/belljar.py", include_str!("../../../worker/guests/python/belljar.py")),

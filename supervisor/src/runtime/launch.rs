@@ -6,9 +6,10 @@ use std::sync::Arc;
 use belljar_protocol::{Delivery, Launch as Ahead, Link, Mount, Prime};
 
 use super::ask::Facts;
-use super::description::{Accepts, Contents, Description, Guest, Part, Place, PrimeKind, Template};
+use super::description::{Accepts, Contents, Description, Guest, Place, PrimeKind};
 use super::elf::Executable;
 use super::root::Root;
+use super::slots::Slots;
 use super::work::{code_files, fits, work_files};
 use crate::source::{Code, Source};
 use crate::{Error, Limits, spawn};
@@ -141,15 +142,13 @@ impl Interpreter {
         fits(&files, limits)?;
         let slots = Slots { program: &self.program, name: &name, entry: &entry, source, limits };
         let guest = self.guest(source)?;
-        let starts = guest.map(|guest| guest.script.as_slice());
-        let started: Vec<_> = match starts {
-            Some(script) => script.iter().map(|template| slots.render(template)).collect(),
-            None => vec![entry.clone()],
-        };
-        let argv = slots.argv(&self.runtime.argv, &started);
-        if argv.iter().any(|argument| argument.contains('\0')) {
-            return Err(Error::Invalid("an argument contains a NUL".to_owned()));
+        let script = guest.iter().flat_map(|guest| &guest.script);
+        let mut started: Vec<_> = script.map(|template| slots.render(template)).collect();
+        if guest.is_none() {
+            started.push(entry.clone());
         }
+        let argv = slots.argv(&self.runtime.argv, &started);
+        no_nul(&argv)?;
         let secret_files = self.runtime.secret_files.iter();
         let secret_files = secret_files.filter(|_| !source.secrets.is_empty());
         let guest_files = guest.iter().flat_map(|guest| &guest.files);
@@ -313,47 +312,6 @@ impl Interpreter {
     }
 }
 
-/// What the placeholders of a template stand for in one run.
-struct Slots<'a> {
-    program: &'a str,
-    name: &'a str,
-    entry: &'a str,
-    source: &'a Source,
-    limits: &'a Limits,
-}
-
-impl Slots<'_> {
-    fn argv(&self, templates: &[Template], started: &[String]) -> Vec<String> {
-        let mut argv = Vec::new();
-        for template in templates {
-            if template.0 == [Part::Args] {
-                argv.extend(self.source.args.iter().cloned());
-            } else if template.0 == [Part::Entry] {
-                argv.extend(started.iter().cloned());
-            } else {
-                argv.push(self.render(template));
-            }
-        }
-        argv
-    }
-
-    fn render(&self, template: &Template) -> String {
-        let memory = |percent: &u64| self.limits.memory_bytes / 100 * percent;
-        let part = |part: &Part| match part {
-            Part::Text(text) => text.clone(),
-            Part::Program => self.program.to_owned(),
-            Part::Name => self.name.to_owned(),
-            Part::Entry => self.entry.to_owned(),
-            Part::Args => String::new(),
-            // Every thread counts against the limit on processes, and has buffers of its own.
-            Part::Threads => (self.limits.processes / 8).clamp(1, 4).to_string(),
-            Part::MemoryBytes(percent) => memory(percent).to_string(),
-            Part::MemoryMib(percent) => (memory(percent) >> 20).max(1).to_string(),
-        };
-        template.0.iter().map(part).collect()
-    }
-}
-
 /// Gives variables that exist other values.
 pub(crate) fn replace(env: &mut [(String, String)], values: &[(String, String)]) {
     for (name, value) in env {
@@ -361,6 +319,13 @@ pub(crate) fn replace(env: &mut [(String, String)], values: &[(String, String)])
             value.clone_from(other);
         }
     }
+}
+
+fn no_nul(argv: &[String]) -> Result<(), Error> {
+    if argv.iter().any(|argument| argument.contains('\0')) {
+        return Err(Error::Invalid("an argument contains a NUL".to_owned()));
+    }
+    Ok(())
 }
 
 fn library() -> Result<String, Error> {

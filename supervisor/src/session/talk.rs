@@ -95,13 +95,9 @@ impl Talk {
         }
     }
 
-    /// Asks the guest to interrupt the call. One that did not even take it up is not asked.
-    pub(super) fn interrupt(&self) {
-        if self.unsent.is_empty()
-            && let Err(error) = self.socket.try_write(INTERRUPT)
-        {
-            tracing::debug!(%error, "a guest could not be asked to interrupt");
-        }
+    /// Has the guest asked to interrupt the call, after all of it, by [`Talk::exchange`].
+    pub(super) fn interrupt(&mut self) {
+        self.unsent.extend(INTERRUPT);
     }
 
     /// Tells the guest that nothing more will come.

@@ -8,9 +8,9 @@ import io
 import os
 import re
 import socket
+import sys
 from types import TracebackType
-from typing import TYPE_CHECKING, Any, AsyncGenerator, AsyncIterator, Awaitable, Optional, TypeVar
-from typing import Union
+from typing import TYPE_CHECKING, Any, AsyncGenerator, Awaitable, Optional, TypeVar, Union
 
 from . import _wire as wire
 from ._types import BelljarError, Call, Data, Event, Limits, Outcome, Overloaded
@@ -32,6 +32,7 @@ class _Exchange:
     def __init__(self, ask: wire.Ask, deadline: wire.Deadline) -> None:
         self._ask, self._deadline = ask, deadline
         self._writer: Optional[asyncio.StreamWriter] = None
+        self._is_chunked, self._left = False, 0
 
     async def begin(self, path: str) -> None:
         try:
@@ -39,7 +40,7 @@ class _Exchange:
             status, headers = await self._within(self._head())
             while 100 <= status < 200:
                 status, headers = await self._within(self._head())
-            self._status, self._headers = status, headers
+            self._understand(status, headers)
             if not wire.check_head(status, headers.get("Belljar-Api")):
                 body = await self.read(wire.MOST_PROBLEM_BYTES)
                 raise wire.problem(status, headers.get("Retry-After"), body)
@@ -47,35 +48,29 @@ class _Exchange:
             self.close()
             raise
 
-    async def pieces(self) -> AsyncIterator[bytes]:
-        if self._status in (204, 304):
-            return
-        is_chunked = "chunked" in self._headers.get("Transfer-Encoding", "").lower()
-        length = self._headers.get("Content-Length")
-        if is_chunked:
-            while left := await self._within(self._size()):
-                while left:
-                    piece = await self._within(self._some(left))
-                    left -= len(piece)
-                    yield piece
-                await self._within(self._expect(b"\r\n"))
-            while await self._within(self._line()) != b"\r\n":
-                pass
-        elif length is not None:
-            if not (length.isascii() and length.isdigit()):
-                wire.strange("its answer has no length")
-            left = int(length)
-            while left:
-                piece = await self._within(self._some(left))
-                left -= len(piece)
-                yield piece
-        else:
-            while piece := await self._within(self._reader.read(wire.PIECE_BYTES)):
-                yield piece
+    async def piece(self) -> bytes:
+        """The next of the body; nothing at its end."""
+        if self._is_chunked and self._left == 0:
+            self._left = await self._within(self._size())
+            if self._left == 0:
+                while await self._within(self._line()) != b"\r\n":
+                    pass
+                self._is_chunked = False
+        if self._left == 0:
+            return b""
+        piece = await self._within(self._reader.read(min(self._left, wire.PIECE_BYTES)))
+        if not piece and self._left < sys.maxsize:
+            raise wire.gone("its answer is cut off")
+        if self._left < sys.maxsize:
+            self._left -= len(piece)
+        if self._is_chunked and self._left == 0:
+            await self._within(self._expect(b"\r\n"))
+        return piece
 
     async def read(self, most_bytes: int = wire.MOST_ANSWER_BYTES) -> bytes:
-        parts, length = [], 0
-        async for piece in self.pieces():
+        parts: list[bytes] = []
+        length = 0
+        while piece := await self.piece():
             parts.append(piece)
             length += len(piece)
             if length > most_bytes:
@@ -132,14 +127,21 @@ class _Exchange:
             wire.strange("its chunk has no size")
         return int(found[1], 16)
 
+    def _understand(self, status: int, headers: http.client.HTTPMessage) -> None:
+        """How long the body is: a chunk, all of it, or until the end."""
+        length = headers.get("Content-Length")
+        self._is_chunked = "chunked" in headers.get("Transfer-Encoding", "").lower()
+        if self._is_chunked or status in (204, 304):
+            self._left = 0
+        elif length is None:
+            self._left = sys.maxsize
+        elif length.isascii() and length.isdigit() and len(length) < 18:
+            self._left = int(length)
+        else:
+            wire.strange("its answer has no length")
+
     async def _line(self) -> bytes:
         return await self._reader.readuntil(b"\r\n")
-
-    async def _some(self, most_bytes: int) -> bytes:
-        piece = await self._reader.read(min(most_bytes, wire.PIECE_BYTES))
-        if not piece:
-            raise wire.gone("its answer is cut off")
-        return piece
 
     async def _expect(self, wanted: bytes) -> None:
         if await self._reader.readexactly(len(wanted)) != wanted:
@@ -186,7 +188,7 @@ class _Client:
     async def _events(self, ask: wire.Ask) -> AsyncGenerator[Event, None]:
         exchange, lines, has_ended = await self._open(ask.streamed()), wire.Lines(), False
         try:
-            async for piece in exchange.pieces():
+            while piece := await exchange.piece():
                 for line in lines.feed(piece):
                     event = wire.event(line) if line.strip() else None
                     if event is not None:

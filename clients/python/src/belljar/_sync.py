@@ -7,7 +7,7 @@ import os
 import socket
 import time
 from types import TracebackType
-from typing import TYPE_CHECKING, Any, Generator, Iterator, Optional, Union
+from typing import TYPE_CHECKING, Any, Generator, Optional, Union
 
 from . import _wire as wire
 from ._types import BelljarError, Call, Data, Event, Limits, Outcome, Overloaded
@@ -74,23 +74,22 @@ class _Exchange:
         except (OSError, http.client.HTTPException) as error:
             raise self._failure(error) from error
 
-    def pieces(self) -> Iterator[bytes]:
-        while True:
-            try:
-                if self._socket is not None and self._socket.fileno() >= 0:
-                    self._socket.settimeout(self._deadline.left())
-                piece = self._response.read1(wire.PIECE_BYTES)
-            except (OSError, http.client.HTTPException, ValueError) as error:
-                raise self._failure(error) from error
-            if not piece:
-                if self._response.length:
-                    raise wire.gone("its answer is cut off")
-                return
-            yield piece
+    def piece(self) -> bytes:
+        """The next of the body; nothing at its end."""
+        try:
+            if self._socket is not None and self._socket.fileno() >= 0:
+                self._socket.settimeout(self._deadline.left())
+            piece = self._response.read1(wire.PIECE_BYTES)
+        except (OSError, http.client.HTTPException, ValueError) as error:
+            raise self._failure(error) from error
+        if not piece and self._response.length:
+            raise wire.gone("its answer is cut off")
+        return piece
 
     def read(self, most_bytes: int = wire.MOST_ANSWER_BYTES) -> bytes:
-        parts, length = [], 0
-        for piece in self.pieces():
+        parts: list[bytes] = []
+        length = 0
+        while piece := self.piece():
             parts.append(piece)
             length += len(piece)
             if length > most_bytes:
@@ -136,7 +135,7 @@ class _Client:
     def _events(self, ask: wire.Ask) -> Generator[Event, None, None]:
         exchange, lines, has_ended = self._open(ask.streamed()), wire.Lines(), False
         try:
-            for piece in exchange.pieces():
+            while piece := exchange.piece():
                 for line in lines.feed(piece):
                     event = wire.event(line) if line.strip() else None
                     if event is not None:

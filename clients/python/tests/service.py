@@ -31,26 +31,24 @@ def serve(case: type[unittest.TestCase]) -> str:
     program = os.environ.get("BELLJAR_BIN")
     if not program:
         raise AssertionError("set BELLJAR_BIN to the program belljar: these tests run against it")
-    path = str(directory(case) / "socket")
-    process = subprocess.Popen(
-        [program, "serve", "--socket", path],
-        stdin=subprocess.DEVNULL,
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.PIPE,
-    )
+    made = directory(case)
+    path, log = str(made / "socket"), made / "log"
+    with log.open("wb") as said:
+        process = subprocess.Popen(
+            [program, "serve", "--socket", path], stdin=subprocess.DEVNULL, stdout=said, stderr=said
+        )
     case.addClassCleanup(stop, process)
     end = time.monotonic() + STARTUP_SECONDS
     while not is_healthy(path):
         if process.poll() is not None or time.monotonic() > end:
-            said = process.stderr.read() if process.stderr and process.poll() is not None else b""
-            raise AssertionError(f"the service does not start: {said.decode(errors='replace')}")
+            raise AssertionError(f"the service does not start: {log.read_text(errors='replace')}")
         time.sleep(0.02)
     return path
 
 
 def stop(process: subprocess.Popen[bytes]) -> None:
     process.terminate()
-    process.communicate(timeout=PATIENCE_SECONDS)
+    process.wait(PATIENCE_SECONDS)
 
 
 def is_healthy(path: str) -> bool:

@@ -63,5 +63,22 @@ class Examples(ServiceCase):
         self.assertGreater(len(after), 300)
         self.assertIn(after, (EXAMPLES / "mcp_server.py").read_text())
 
+    def test_the_readme_begins_with_what_works(self) -> None:
+        self.assertEqual(self.run_block(0), b"")
+
+    def test_the_readme_goes_on_with_what_works(self) -> None:
+        self.assertEqual(
+            self.run_block(1), b"0\n1\n2\nResult(text='21', html=None, json=21)\n"
+        )
+
+    def run_block(self, number: int) -> bytes:
+        """What the block of that number in the README writes."""
+        code = (PACKAGE / "README.md").read_text().split("```python\n")[number + 1].split("```")[0]
+        command = [sys.executable, "-c", code]
+        done = subprocess.run(
+            command, env=self.surroundings(), stdout=subprocess.PIPE, check=True, timeout=60
+        )
+        return done.stdout
+
     def surroundings(self) -> dict[str, str]:
         return {**os.environ, "BELLJAR_SOCKET": str(self.path), "PYTHONPATH": str(PACKAGE / "src")}

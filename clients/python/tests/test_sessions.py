@@ -20,6 +20,11 @@ class Sessions(ServiceCase):
             second = session.call("print(x + 1, open('kept').read())")
             self.assertEqual((second.stdout, second.call), ("21 k\n", 2))
 
+    def test_each_call_has_a_name(self) -> None:
+        with self.sandbox().session() as session:
+            names = {session.call("1").id, session.call("1").id, session.id}
+            self.assertEqual((len(names), "" in names), (3, False))
+
     def test_sessions_do_not_see_each_other(self) -> None:
         with self.sandbox().session() as one, self.sandbox().session() as other:
             self.assertTrue(one.call("x = 1").ok)

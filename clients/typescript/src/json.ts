@@ -39,6 +39,7 @@ export function outcome(value: Row): Outcome {
   const receipt = row(value["receipt"] ?? {});
   return {
     ...ended(value),
+    id: name(value),
     exitCode: (value["exit_code"] ?? null) as number | null,
     signal: (value["signal"] ?? null) as number | null,
     timingsMs: row(value["timings_ms"] ?? {}),
@@ -91,8 +92,8 @@ function ended(value: Row): Record<string, unknown> {
   const status = text(value["status"]);
   const { encoding: _, ...rest } = value;
   return {
+    id: "",
     ...renamed(rest, camel),
-    id: name(value),
     status,
     ok: status === "ok",
     stdout: stdoutBytes.toString(),

@@ -28,6 +28,12 @@ test("calls see what those before them left", () =>
     assert.deepEqual([second.stdout, second.result?.text, second.call], ["21\n", "22", 2]);
   }));
 
+test("each call has a name", () =>
+  within(async (session) => {
+    const names = new Set([(await session.call("1")).id, (await session.call("1")).id, session.id]);
+    assert.deepEqual([names.size, names.has("")], [3, false]);
+  }));
+
 test("sessions do not see each other", () =>
   within((one) =>
     within(async (other) => {

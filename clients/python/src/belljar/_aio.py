@@ -9,6 +9,7 @@ import os
 import re
 import socket
 import sys
+import time
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, AsyncGenerator, Awaitable, Optional, TypeVar, Union
 
@@ -82,7 +83,7 @@ class _Exchange:
             self._writer.transport.abort()
 
     async def _connect(self, path: str) -> None:
-        patience = wire.Deadline(wire.CONNECT_SECONDS)
+        end = time.monotonic() + wire.CONNECT_SECONDS
         stream = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
         stream.setblocking(False)
         try:
@@ -90,10 +91,11 @@ class _Exchange:
                 try:
                     stream.connect(path)
                     break
-                except BlockingIOError:
+                except BlockingIOError as error:
                     # Its queue is full. The event loop would take that for a connection.
                     await asyncio.sleep(wire.CONNECT_PAUSE_SECONDS)
-                    patience.left()
+                    if time.monotonic() > end:
+                        raise wire.absent(path, error) from error
                 except OSError as error:
                     raise wire.absent(path, error) from error
             opened = await asyncio.open_unix_connection(sock=stream, limit=wire.MOST_HEAD_BYTES)

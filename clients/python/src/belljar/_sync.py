@@ -24,18 +24,19 @@ class _Connection(http.client.HTTPConnection):
         self._path, self._deadline = path, deadline
 
     def connect(self) -> None:
-        patience = wire.Deadline(wire.CONNECT_SECONDS)
+        end = time.monotonic() + wire.CONNECT_SECONDS
         self.sock = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
         self.sock.setblocking(False)
         while True:
             try:
                 self.sock.connect(self._path)
                 break
-            except BlockingIOError:
-                # Its queue is full, which the kernel does not tell from above.
+            except BlockingIOError as error:
+                # Its queue is full: somebody listens.
                 time.sleep(wire.CONNECT_PAUSE_SECONDS)
-                patience.left()
                 self._deadline.left()
+                if time.monotonic() > end:
+                    raise wire.absent(self._path, error) from error
             except OSError as error:
                 raise wire.absent(self._path, error) from error
         self.limit()

@@ -185,6 +185,7 @@ def outcome(row: Mapping[str, Any]) -> Outcome:
             Outcome,
             row,
             **_ended(row),
+            id=identity(row),
             denials=_many(Denial, row.get("denials")),
             receipt=build(
                 Receipt,
@@ -344,7 +345,6 @@ def _ended(row: Mapping[str, Any]) -> dict[str, Any]:
     encoding, result, error = row.get("encoding"), row.get("result"), row.get("error")
     traceback = _many(Frame, error.get("traceback")) if error else ()
     return {
-        "id": str(row["id"]),
         "status": str(row["status"]),
         "stdout_bytes": _decode(row.get("stdout", ""), encoding),
         "stderr_bytes": _decode(row.get("stderr", ""), encoding),

@@ -84,19 +84,21 @@ def runs_with(mark: str) -> bool:
 class Fake:
     """Says the next of ``answers`` to each who asks, and then goes away, or holds the line."""
 
-    def __init__(self, *answers: bytes, holds: bool = False) -> None:
+    def __init__(self, *answers: bytes, holds: bool = False, pause: float = 0) -> None:
         self._made = tempfile.TemporaryDirectory(prefix="belljar-")
         self.path = f"{self._made.name}/socket"
         self.asked: list[bytes] = []
         self._answers, self._holds, self._held = list(answers), holds, [socket.socket()]
         self._listener = socket.socket(socket.AF_UNIX)
         self._listener.bind(self.path)
-        self._listener.listen()
+        self._listener.listen(1)
+        self._pause = pause
         self._thread = threading.Thread(target=self._serve, daemon=True)
         self._thread.start()
 
     def _serve(self) -> None:
         for answer in self._answers:
+            time.sleep(self._pause)
             try:
                 stream, _ = self._listener.accept()
             except OSError:
@@ -110,6 +112,20 @@ class Fake:
                 self._held.append(stream)
             else:
                 stream.close()
+
+    def fill(self) -> list[socket.socket]:
+        """Takes all the places in the queue, and asks for nothing that matters."""
+        taken: list[socket.socket] = []
+        while True:
+            stream = socket.socket(socket.AF_UNIX)
+            stream.setblocking(False)
+            try:
+                stream.connect(self.path)
+            except BlockingIOError:
+                stream.close()
+                return taken
+            stream.sendall(b"GET / HTTP/1.1\r\n\r\n")
+            taken.append(stream)
 
     def __enter__(self) -> Fake:
         return self

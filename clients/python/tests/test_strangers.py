@@ -82,6 +82,18 @@ class Strangers(Case):
         with Fake(b"", holds=True) as fake, self.assertRaises(belljar.BelljarTimeout):
             self.sandbox(socket=fake.path).run("1", timeout=0.2)
 
+    def test_who_has_a_full_queue_is_waited_for(self) -> None:
+        with Fake(*[said(json.dumps(OUTCOME).encode())] * 9, pause=0.5) as fake:
+            waiting = fake.fill()
+            try:
+                self.assertTrue(self.sandbox(socket=fake.path).run("1", timeout=10).ok)
+                with self.assertRaises(belljar.BelljarTimeout):
+                    waiting += fake.fill()
+                    self.sandbox(socket=fake.path).run("1", timeout=0.1)
+            finally:
+                for stream in waiting:
+                    stream.close()
+
     def test_nobody_is_unreachable(self) -> None:
         with self.assertRaises(belljar.Unreachable) as caught:
             self.sandbox(socket="/nowhere/socket").run("1")

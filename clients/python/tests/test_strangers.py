@@ -94,6 +94,15 @@ class Strangers(Case):
                 for stream in waiting:
                     stream.close()
 
+    def test_who_stops_in_the_middle_is_waited_for_no_longer_than_said(self) -> None:
+        for head in ("", "Content-Length: 900\r\n", "Connection: close\r\n"):
+            answer = f"HTTP/1.1 200 OK\r\n{head}\r\n{{".encode()
+            began = time.monotonic()
+            with self.subTest(head), Fake(answer, holds=True) as fake:
+                with self.assertRaises(belljar.BelljarTimeout):
+                    self.sandbox(socket=fake.path).run("1", timeout=0.2)
+            self.assertLess(time.monotonic() - began, 5)
+
     def test_nobody_is_unreachable(self) -> None:
         with self.assertRaises(belljar.Unreachable) as caught:
             self.sandbox(socket="/nowhere/socket").run("1")

@@ -11,7 +11,7 @@ import socket
 import sys
 import time
 from types import TracebackType
-from typing import TYPE_CHECKING, Any, AsyncGenerator, Awaitable, Optional, TypeVar, Union
+from typing import TYPE_CHECKING, Any, AsyncGenerator, Awaitable, Callable, Optional, TypeVar, Union
 
 from . import _wire as wire
 from ._types import BelljarError, Call, Data, Event, Limits, Outcome, Overloaded
@@ -37,10 +37,10 @@ class _Exchange:
 
     async def begin(self, path: str) -> None:
         try:
-            await self._within(self._connect(path))
-            status, headers = await self._within(self._head())
+            await self._within(self._connect, path)
+            status, headers = await self._within(self._head)
             while 100 <= status < 200:
-                status, headers = await self._within(self._head())
+                status, headers = await self._within(self._head)
             self._understand(status, headers)
             if not wire.check_head(status, headers.get("Belljar-Api")):
                 body = await self.read(wire.MOST_PROBLEM_BYTES)
@@ -52,20 +52,20 @@ class _Exchange:
     async def piece(self) -> bytes:
         """The next of the body; nothing at its end."""
         if self._is_chunked and self._left == 0:
-            self._left = await self._within(self._size())
+            self._left = await self._within(self._size)
             if self._left == 0:
-                while await self._within(self._line()) != b"\r\n":
+                while await self._within(self._line) != b"\r\n":
                     pass
                 self._is_chunked = False
         if self._left == 0:
             return b""
-        piece = await self._within(self._reader.read(min(self._left, wire.PIECE_BYTES)))
+        piece = await self._within(self._reader.read, min(self._left, wire.PIECE_BYTES))
         if not piece and self._left < sys.maxsize:
             raise wire.gone("its answer is cut off")
         if self._left < sys.maxsize:
             self._left -= len(piece)
         if self._is_chunked and self._left == 0:
-            await self._within(self._expect(b"\r\n"))
+            await self._within(self._expect, b"\r\n")
         return piece
 
     async def read(self, most_bytes: int = wire.MOST_ANSWER_BYTES) -> bytes:
@@ -149,9 +149,10 @@ class _Exchange:
         if await self._reader.readexactly(len(wanted)) != wanted:
             wire.strange("its chunk is longer than it says")
 
-    async def _within(self, step: Awaitable[T]) -> T:
+    async def _within(self, step: Callable[..., Awaitable[T]], *args: Any) -> T:
+        left = self._deadline.left()
         try:
-            return await asyncio.wait_for(step, self._deadline.left())
+            return await asyncio.wait_for(step(*args), left)
         except BelljarError:
             raise
         except asyncio.TimeoutError as error:

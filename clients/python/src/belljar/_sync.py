@@ -54,8 +54,6 @@ class _Exchange:
         self._connection = _Connection(path, deadline)
         try:
             self._response = self._begin(ask)
-            # The response takes the socket along where nothing is to follow.
-            self._socket = self._connection.sock
             if not wire.check_head(self._response.status, self._response.getheader("Belljar-Api")):
                 body = self.read(wire.MOST_PROBLEM_BYTES)
                 after = self._response.getheader("Retry-After")
@@ -71,6 +69,8 @@ class _Exchange:
             except (BrokenPipeError, ConnectionResetError):
                 pass  # Who refuses a request need not read it, and may have said why.
             self._connection.limit()
+            # The response takes it along where nothing is to follow.
+            self._socket = self._connection.sock
             return self._connection.getresponse()
         except (OSError, http.client.HTTPException) as error:
             raise self._failure(error) from error

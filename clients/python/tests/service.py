@@ -48,7 +48,12 @@ def serve(case: type[unittest.TestCase]) -> str:
 
 def stop(process: subprocess.Popen[bytes]) -> None:
     process.terminate()
-    process.wait(PATIENCE_SECONDS)
+    try:
+        process.wait(PATIENCE_SECONDS)
+    except subprocess.TimeoutExpired:
+        process.kill()
+        process.wait()
+        raise
 
 
 def is_healthy(path: str) -> bool:

@@ -238,7 +238,8 @@ fn files(root: &Path, below: &Path) -> Vec<PathBuf> {
     for entry in fs::read_dir(root.join(below)).unwrap().map(Result::unwrap) {
         let name = entry.file_name();
         let path = below.join(&name);
-        let is_foreign = name.as_encoded_bytes().starts_with(b".") || name == "target";
+        let is_foreign =
+            name.as_encoded_bytes().starts_with(b".") || name == "target" || name == "node_modules";
         if entry.file_type().unwrap().is_file() {
             found.push(path);
         } else if entry.file_type().unwrap().is_dir() && !is_foreign {

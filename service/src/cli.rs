@@ -54,7 +54,7 @@ pub fn main() -> ExitCode {
     let done = done.and_then(|()| {
         Ok(match options.command {
             Command::Run(options) => run::main(*options)?,
-            Command::Serve(options) => serve::main(*options)?,
+            Command::Serve(options) => serve::main(&options)?,
             Command::Config(options) => config::main(&options)?,
             Command::Runs(options) => return runs::main(&options),
             Command::Logs(options) => return logs::main(&options),

@@ -122,9 +122,11 @@ impl Limits {
             }
     }
 
+    /// Whether a run may have these.
+    ///
     /// # Errors
     /// [`Error::Invalid`] naming the first limit that is zero or above `ceiling`.
-    pub(crate) fn check(&self, ceiling: &Self) -> Result<(), Error> {
+    pub fn check(&self, ceiling: &Self) -> Result<(), Error> {
         for ((name, value), (_, most)) in self.rows().into_iter().zip(ceiling.rows()) {
             // Nothing to capture and nothing to collect are sensible wishes.
             let least = match name {

@@ -66,16 +66,22 @@ async fn what_is_not_warm_starts_cold() {
 
 async fn limits_that_come_again_are_warm() {
     let served = Served::start(&["--warm", "js"]);
-    let run = || start(&served.run(&["--json", "-r", "js", "--wall", "7s", "-c", "1"]));
+    let run = || start(&served.run(&["--json", "-r", "js", "--memory", "77M", "-c", "1"]));
     assert_eq!(run(), "cold");
     assert!(soon(PATIENCE, || run() == "primed"), "these limits are never warm");
     // Others that come once push nothing out.
-    for wall in 10..50 {
-        let asked = format!(r#"{{"runtime":"js","code":"1","limits":{{"wall_ms":{wall}000}}}}"#);
+    for memory in 100..140_u64 {
+        let memory = memory << 20;
+        let asked =
+            format!(r#"{{"runtime":"js","code":"1","limits":{{"memory_bytes":{memory}}}}}"#);
         let (status, body) = served.ask("POST", "/v1/runs", &asked);
         assert!(status == 200 && body.contains(r#""start":"cold""#), "{status} {body}");
     }
     assert_eq!(run(), "primed");
+    // These are no part of a jar.
+    let outside = ["--wall", "7s", "--stdout-limit", "9"];
+    let args = [&["--json", "-r", "js", "-c", "1"][..], &outside].concat();
+    assert_eq!(start(&served.run(&args)), "primed");
 }
 
 async fn cold_is_here_and_cold_whatever_the_environment_says() {

@@ -86,22 +86,6 @@ impl Policy {
         let tenant = format!("{}/{name}", caller.tenant).into();
         Ok(Caller { tenant, is_operator: false })
     }
-
-    /// # Errors
-    /// [`Error::Invalid`] naming the first limit that is above the ceiling, or 0.
-    pub(crate) fn check(&self, limits: &Limits) -> Result<(), Error> {
-        for ((name, value), (_, most)) in limits.rows().into_iter().zip(self.ceiling.rows()) {
-            if value > most {
-                return Err(Error::Invalid(format!(
-                    "limit {name} is {value}, above the {most} allowed"
-                )));
-            }
-            if value == 0 {
-                return Err(Error::Invalid(format!("limit {name} is 0")));
-            }
-        }
-        Ok(())
-    }
 }
 
 fn user(name: &str) -> Result<u32, Error> {

@@ -76,7 +76,7 @@ impl Broker {
         }
         let policy = self.policy();
         let wish = request.understand(&policy.limits, policy.lives)?;
-        policy.check(&wish.limits)?;
+        wish.limits.check(&policy.ceiling)?;
         let place = self.sessions.place(policy.most_sessions)?;
         let wanted = Wanted {
             runtime: &wish.runtime,

@@ -66,7 +66,7 @@ impl Broker {
         }
         let policy = self.policy();
         let mut wish = request.understand(&policy.limits)?;
-        policy.check(&wish.limits)?;
+        wish.limits.check(&policy.ceiling)?;
         // Refused here, it is no run.
         self.sandboxes.runtimes.get(&wish.runtime)?;
         let id = ulid::Ulid::generate().to_string();

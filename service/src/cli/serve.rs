@@ -19,13 +19,13 @@ use crate::store::Store;
 const LOG_BYTES: usize = 4 << 20;
 const HANG_UP: u8 = 1;
 
-pub(super) fn main(options: ServeOptions) -> Result<ExitCode, Error> {
+pub(super) fn main(options: &ServeOptions) -> Result<ExitCode, Error> {
     let places = Places { file: options.config.clone(), set: options.set.clone() };
     let config = places.load()?.config;
     let logs = Logs::new(config.logs.entries as usize, LOG_BYTES);
     listen_to_logs(Some((&logs, &config.logs.level)))?;
     // Before there is a second thread.
-    let (listening, is_usual) = listening(&options, &config)?;
+    let (listening, is_usual) = listening(options, &config)?;
     let failed = |error| Error::Internal("cannot wait for events".to_owned(), error);
     let events =
         tokio::runtime::Builder::new_multi_thread().enable_all().build().map_err(failed)?;
@@ -33,7 +33,7 @@ pub(super) fn main(options: ServeOptions) -> Result<ExitCode, Error> {
     let served = events.block_on(Box::pin(async {
         hear_children()?;
         let mut signals = Signals::new()?;
-        let Some(sandboxes) = sandboxes(&options, &config, &mut signals).await? else {
+        let Some(sandboxes) = sandboxes(options, &config, &mut signals).await? else {
             return Ok(());
         };
         let (store, lost) = store(history.as_deref(), &config).await?;
@@ -85,8 +85,8 @@ async fn sandboxes(
     let limits = (config.limits(), config.ceiling());
     let names = if options.warm.is_empty() { &config.warm.runtimes } else { &options.warm }.clone();
     let build = move || Sandboxes::new(runtimes, limits, &names, &warm);
-    let (built, signal) = signals.settle_blocking(build).await?;
-    let sandboxes = built?;
+    let (sandboxes, signal) = signals.settle_blocking(build).await?;
+    let sandboxes = sandboxes?;
     Ok(signal.is_none().then_some(sandboxes))
 }
 

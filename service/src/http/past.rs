@@ -25,11 +25,11 @@ pub(super) async fn inspect(server: &Server, tenant: &str, id: &str) -> Result<A
 /// # Errors
 /// The problem that it ended with, or that its answer is not retained.
 pub(super) fn answer(row: Row) -> Result<Answer, Refusal> {
-    let text = match row.answer {
-        Some(text) => text,
-        None => return Ok(tell(StatusCode::OK, &HistoryRow::from(row))),
+    let is_problem = row.is_problem;
+    let Some(text) = row.answer.clone() else {
+        return Ok(tell(StatusCode::OK, &HistoryRow::from(row)));
     };
-    if row.is_problem {
+    if is_problem {
         let problem = serde_json::from_str::<Problem>(&text);
         return Err(problem.unwrap_or_else(|error| unreadable(&error)).into());
     }

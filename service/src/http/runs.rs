@@ -51,7 +51,7 @@ pub(super) async fn submit(
     let is_detached = headers::is_async(&head.headers);
     let submission = Submission { tenant, request, key, is_detached, room: Box::new(room) };
     let (ticket, until_gone) = match server.broker.submit(submission).await? {
-        Submitted::New(held) => (Arc::clone(&held.ticket), Some(held)),
+        Submitted::New(run) => (Arc::clone(&run.ticket), Some(run)),
         Submitted::Known(ticket) => (ticket, None),
         Submitted::Over(row) => return past::answer(*row),
     };

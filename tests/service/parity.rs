@@ -127,7 +127,7 @@ fn tree(root: &Path, below: &Path) -> BTreeMap<Vec<u8>, Vec<u8>> {
 }
 
 async fn json_has_the_same_members() {
-    let served = Served::start(&[]);
+    let served = Served::start(&["--set", "ceiling.memory_bytes=64G"]);
     let args = ["--json", "-r", "js", "--collect", "*", "-c", "console.log('\\u009b'); throw 1"];
     let there: Value = serde_json::from_slice(&served.run(&args).stdout).unwrap();
     let here = belljar(&[&["run"], &args[..]].concat()).output().unwrap();

@@ -2,8 +2,8 @@
 
 use std::time::{Duration, Instant};
 
-use belljar::{Answer, AnswerStatus, Call, Limits, Outcome, Session};
-use belljar_tests::{Test, expect, expect_memory, limits, tests};
+use belljar::{Answer, AnswerStatus, Call, Limits, Outcome, Session, SessionOptions};
+use belljar_tests::{Test, expect, expect_memory, limits, sandbox, tests};
 
 use crate::calls::{call, expect_answer, open, open_with, out, said};
 
@@ -23,6 +23,9 @@ pub(crate) fn tests() -> Vec<Test> {
         a_forged_answer_is_the_sessions_own_affair(Python),
         nonsense_for_an_answer_ends_the_session(Python),
         a_dropped_session_is_gone(Python),
+        a_session_works_where_sockets_are_closed(Python, Node, Bash),
+        descriptors_sent_along_are_not_kept(Python),
+        files_that_a_call_makes_while_it_is_collected_are_bounded(Python),
     ]
 }
 
@@ -193,4 +196,44 @@ async fn a_dropped_session_is_gone() {
     drop(session);
     let answer = calling.expect("a call").answer().await.expect("an answer");
     expect(ended(&answer), "cancelled");
+}
+
+async fn a_session_works_where_sockets_are_closed() {
+    let shown = "/var/lib";
+    for (runtime, code) in [("python", "print(1)"), ("node", "console.log(1)"), ("bash", "echo 1")]
+    {
+        let sandbox = sandbox(runtime).read_only(shown).build().expect("a sandbox");
+        let session = sandbox.open(SessionOptions::new()).await.expect("a session");
+        assert_eq!(said(&session, code).await, "1\n");
+        expect(&session.close().await.expect("an outcome"), "ok");
+    }
+}
+
+async fn descriptors_sent_along_are_not_kept() {
+    let session = open("python").await;
+    // A pipe whose reading end goes along has no reader left once the supervisor has read.
+    let code = "import socket, array, time\nr, w = os.pipe()\ns = socket.socket(fileno=os.dup(fd))\n\
+        body = b'{\"status\":\"ok\"}'\nhead = b'answer 1 %d\\n' % len(body)\n\
+        s.sendmsg([head + body], [(socket.SOL_SOCKET, socket.SCM_RIGHTS, array.array('i', [r]))])\n\
+        os.close(r)\ntime.sleep(0.3)\ntry: os.write(w, b'x'); os._exit(3)\n\
+        except BrokenPipeError: os._exit(4)";
+    let answer = call(&session, with_descriptor(code).as_str()).await;
+    expect_answer(&answer, "ok");
+    assert_eq!(session.ended().await.expect("an outcome").verdict.exit_code(), Some(4));
+}
+
+async fn files_that_a_call_makes_while_it_is_collected_are_bounded() {
+    let session = open_with("python", Limits { artifact_bytes: 1 << 20, ..limits() }).await;
+    let code = "import threading, os\ndef make():\n  n = 0\n  while n < 5000:\n    n += 1\n    \
+        with open(f'f{n % 50}.txt', 'wb') as f: f.write(b'x' * (n * 100))\n\
+        os.mkfifo('fifo.txt')\nos.symlink('/etc/passwd', 'link.txt')\n\
+        threading.Thread(target=make).start()";
+    let answer = call(&session, Call::code(code).collect("*.txt")).await;
+    expect_answer(&answer, "ok");
+    let bytes: usize = answer.artifacts.iter().map(|it| it.bytes.len()).sum();
+    assert!(bytes <= 1 << 20 && answer.artifacts.len() <= 64, "{bytes}");
+    assert!(
+        answer.artifacts.iter().all(|it| it.path.to_str().is_some_and(|it| it.starts_with('f')))
+    );
+    assert!(answer.artifact_errors.iter().any(|it| it.contains("fifo")));
 }

@@ -14,6 +14,7 @@ use belljar_tests::Suite;
 mod bash;
 mod calls;
 mod ends;
+mod js;
 mod node;
 mod rich;
 mod stdin;
@@ -24,6 +25,7 @@ fn main() -> ExitCode {
         .with(calls::tests())
         .with(ends::tests())
         .with(rich::tests())
+        .with(js::tests())
         .with(node::tests())
         .with(bash::tests())
         .run()

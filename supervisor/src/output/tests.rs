@@ -133,3 +133,20 @@ async fn a_drip_is_gathered_and_a_flood_leaves_others_their_turn() {
     writing.join().unwrap();
     assert_eq!(flooded.finish().dropped_bytes, 1 << 30);
 }
+
+#[tokio::test]
+async fn a_cut_takes_what_was_written_and_the_rest_begins_anew() {
+    let (mut capture, mut writer) = capture(4, Some(b"hunter2"));
+    writer.write_all(b"one two hunt").unwrap();
+    let mut live = capture.live();
+    let first = capture.cut(100);
+    assert_eq!((first.bytes.as_slice(), first.dropped_bytes), (&b"one "[..], 8));
+    assert_eq!(live.next().await.as_deref(), Some(&b"one "[..]));
+    assert_eq!(live.next().await, None);
+    writer.write_all(b"hunter2!").unwrap();
+    drop(writer);
+    let mut live = capture.live();
+    assert_eq!(capture.next().await, CaptureEvent::Closed);
+    assert_eq!(live.next().await.as_deref(), Some(&b"[redacted:KEY]!"[..]));
+    assert_eq!(capture.finish().bytes, b"[redacted:KEY]!");
+}

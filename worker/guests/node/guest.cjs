@@ -5,7 +5,6 @@
 
 const fs = require('node:fs');
 const Module = require('node:module');
-const net = require('node:net');
 const path = require('node:path');
 const { Readable } = require('node:stream');
 const { inspect } = require('node:util');
@@ -230,6 +229,7 @@ function send(number, body) {
  * blocks, as a process whose thread is in the kernel cannot exit.
  */
 function read({ busy }) {
+  const net = require('node:net');
   const socket = new net.Socket({ fd: CHANNEL, readable: true, writable: false });
   const parser = parse(busy);
   parser.next();

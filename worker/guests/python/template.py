@@ -19,6 +19,8 @@ _SHARED, _OWN = vars(_SCRIPT["__builtins__"]), globals()
 __builtins__ = dict(_SHARED)
 
 _LINE = 3
+# Compiled once, for every child that is to run it.
+_GUEST = "/run/belljar/python/guest.py"
 # Out of the way of user code, and below 64, where the kernel's first descriptor table ends.
 _ASIDE = 63
 _WRITERS = (io.TextIOWrapper, io.BufferedWriter, io.BufferedRandom)
@@ -144,6 +146,7 @@ class _Run:
         # Without the directory of this file, in whose place comes the script's.
         self.own = 0 if getattr(sys.flags, "safe_path", False) else 1
         self.path = sys.path[self.own:]
+        self.compiled = _compiled_guest()
         self.modules, self.builtins = frozenset(sys.modules), len(_SHARED)
         # Letting go of what is shared with the template would copy the pages that hold it.
         self.held = (sys.path_importer_cache, sys.path_hooks, sys.meta_path)
@@ -223,7 +226,12 @@ class _Run:
             sys.orig_argv = [sys.orig_argv[0], *arguments]
         sys.path = [os.path.dirname(entry)][:self.own] + self.path
         # Without a source it was too large to travel with the task, or is not there.
-        return _attempt(lambda: exec(compile(source or loader.get_data(entry), entry, "exec", 0, True), namespace))
+        return _attempt(lambda: exec(self.code(source, entry, loader), namespace))
+
+    def code(self, source, entry, loader):
+        if entry == _GUEST and self.compiled:
+            return self.compiled
+        return compile(source or loader.get_data(entry), entry, "exec", 0, True)
 
     def finish(self, status):
         """What happens between the end of a script and the end of its interpreter; returns the status."""
@@ -264,6 +272,18 @@ class _Run:
         gc.collect()
         while len(_SHARED) > self.builtins:
             _SHARED.popitem()
+
+
+def _compiled_guest():
+    """The guest's code, and what it imports; nothing where the runtime has none."""
+    try:
+        with open(_GUEST, "rb") as file:
+            code = compile(file.read(), _GUEST, "exec", 0, True)
+    except OSError:
+        return None
+    for name in ("ast", "json", "linecache", "queue", "traceback", "warnings"):
+        importlib.import_module(name)
+    return code
 
 
 def _attempt(action, *arguments):

@@ -1,10 +1,10 @@
 //! The engine and its one loop: promise jobs, then the next timer, until nothing is left to do.
 
-use std::{cell::RefCell, rc::Rc, thread, time::Instant};
+use std::{cell::RefCell, fs, path::Path, rc::Rc, thread, time::Instant};
 
 use rquickjs::{
     CaughtError, Context, Ctx, Error, Exception, Function, Module, Object, Persistent, Promise,
-    Result, Runtime, Value, promise::PromiseState,
+    Result, Runtime, Value, context::EvalOptions, promise::PromiseState,
 };
 
 use crate::{
@@ -83,9 +83,10 @@ impl Engine {
         })
     }
 
-    /// Runs a module and all that it leaves behind, and returns the exit code.
-    pub(crate) fn run(&self, name: &str, source: String) -> u8 {
-        match self.run_to_end(name, source) {
+    /// Runs a module and all that it leaves behind, and returns the exit code. The value of its last
+    /// statement is left in the file `result`, if it is no module after all.
+    pub(crate) fn run(&self, name: &str, source: String, result: Option<&Path>) -> u8 {
+        match self.run_to_end(name, source, result) {
             Ok(PromiseState::Pending) => {
                 complain("Error: a top-level await never settled\n");
                 1
@@ -98,10 +99,19 @@ impl Engine {
         }
     }
 
-    fn run_to_end(&self, name: &str, source: String) -> Caught<PromiseState> {
-        let entry = self.within(|ctx| {
-            let promise = Module::evaluate(ctx.clone(), name, source)?;
-            Ok(Persistent::save(ctx, promise))
+    fn run_to_end(
+        &self,
+        name: &str,
+        source: String,
+        result: Option<&Path>,
+    ) -> Caught<PromiseState> {
+        let (entry, result) = self.within(|ctx| {
+            let script = result.and_then(|result| Some((as_script(ctx, name, &source)?, result)));
+            let (promise, result) = match script {
+                Some((promise, result)) => (promise, Some(result)),
+                None => (Module::evaluate(ctx.clone(), name, source)?, None),
+            };
+            Ok((Persistent::save(ctx, promise), result))
         })?;
         loop {
             self.run_jobs()?;
@@ -116,7 +126,17 @@ impl Engine {
                 None => Ok(()),
             })?;
         }
-        self.within(|ctx| Ok(Promise::state(&entry.restore(ctx)?)))
+        self.within(|ctx| {
+            let entry = entry.restore(ctx)?;
+            if let (Some(path), Some(done)) = (result, entry.result::<Object>()) {
+                let value: Value = done?.get("value")?;
+                let told: String = self.part(ctx, "tell")?.call((value,))?;
+                if let Err(error) = fs::write(path, told) {
+                    complain(format!("belljar-js: the result could not be told: {error}\n"));
+                }
+            }
+            Ok(Promise::state(&entry))
+        })
     }
 
     /// Empties the job queue. A rejection that nobody took up by then is an uncaught error; that of
@@ -173,6 +193,16 @@ impl Engine {
         self.output.flush();
         complain(format!("{text}\n"));
     }
+}
+
+/// Evaluates a source that is no module, whose last statement has a value. One that is a module
+/// cannot be read so, and has done nothing.
+fn as_script<'js>(ctx: &Ctx<'js>, name: &str, source: &str) -> Option<Promise<'js>> {
+    let mut options = EvalOptions::default();
+    options.promise = true;
+    options.filename = Some(name.to_owned());
+    let evaluated = ctx.eval_with_options(source, options);
+    evaluated.map_err(|_| drop(ctx.catch())).ok()
 }
 
 fn track_rejections(runtime: &Runtime) -> Rejections {

@@ -3,6 +3,8 @@
 //! It is a payload like any other: it holds no trust and draws no boundary. Scripts may read and
 //! write whatever the process may, because the jar around the process decides what that is.
 //!
+//! `belljar-js --rich ENTRY [ARGS...]` leaves the value of the last statement in a file as well.
+//!
 //! `belljar-js --primed` gets ready first, and then waits on descriptor 3 for what to run.
 //!
 //! Exit status: 0, or what `belljar.exit` was given; 1 for an uncaught error; 2 when there was
@@ -17,7 +19,7 @@ mod raw;
 mod secrets;
 mod timers;
 
-use std::{convert::Infallible, env, rc::Rc};
+use std::{convert::Infallible, env, path::Path, rc::Rc};
 
 use engine::Engine;
 use line::Line;
@@ -41,16 +43,16 @@ fn run(output: &Rc<Output>) -> Result<Infallible, String> {
     if entry == "--primed" {
         return run_primed(output, memory_bytes);
     }
-    let args = args.map(|arg| arg.to_string_lossy().into_owned()).collect();
+    let args = args.map(|arg| arg.to_string_lossy().into_owned());
+    let args = std::iter::once(entry.to_string_lossy().into_owned()).chain(args);
 
     let modules = Modules::here();
-    let name = modules.name(entry.as_ref())?;
-    let source = modules::read_source(&name)?;
+    let script = Script::find(&modules, args)?;
 
     let engine = Engine::new(modules, output, memory_bytes).map_err(refused)?;
-    engine.begin(args, &secrets).map_err(refused)?;
+    engine.begin(script.args, &secrets).map_err(refused)?;
     drop(secrets);
-    let code = engine.run(&name, source);
+    let code = engine.run(&script.name, script.source, script.result);
     // Nothing is torn down: the kernel frees a heap faster than we could.
     output.exit(code)
 }
@@ -68,14 +70,32 @@ fn run_primed(output: &Rc<Output>, memory_bytes: Option<usize>) -> Result<Infall
     line::write_files(&task.files)?;
     line::set_environment(&task.env)?;
     engine.set_memory_limit(self::memory_bytes()?);
-    let mut args = task.argv.into_iter();
-    let entry = args.next().ok_or("the task has no script")?;
-    let name = modules.name(entry.as_ref())?;
-    let source = modules::read_source(&name)?;
-    engine.begin(args.collect(), &Secrets::from(&task.secrets)).map_err(refused)?;
+    let script = Script::find(&modules, task.argv.into_iter())?;
+    engine.begin(script.args, &Secrets::from(&task.secrets)).map_err(refused)?;
     drop(task.secrets);
-    let code = engine.run(&name, source);
+    let code = engine.run(&script.name, script.source, script.result);
     output.exit(code)
+}
+
+/// What there is to run.
+struct Script {
+    name: String,
+    source: String,
+    args: Vec<String>,
+    /// Where its value is left, if somebody wants it.
+    result: Option<&'static Path>,
+}
+
+impl Script {
+    fn find(modules: &Modules, args: impl Iterator<Item = String>) -> Result<Self, String> {
+        let mut args = args.peekable();
+        let is_rich = args.next_if(|arg| arg == "--rich").is_some();
+        let entry = args.next().ok_or("there is no script to run")?;
+        let name = modules.name(entry.as_ref())?;
+        let source = modules::read_source(&name)?;
+        let result = is_rich.then_some(Path::new("/work/.belljar-result.json"));
+        Ok(Self { name, source, args: args.collect(), result })
+    }
 }
 
 /// Runs a script that nobody hears in an engine of its own, so that the code of a run has been
@@ -84,7 +104,7 @@ fn rehearse(memory_bytes: Option<usize>) -> Result<(), String> {
     let engine =
         Engine::new(Modules::here(), &Rc::new(Output::nowhere()), memory_bytes).map_err(refused)?;
     engine.begin(Vec::new(), &Secrets::default()).map_err(refused)?;
-    engine.run("rehearsal", include_str!("rehearsal.js").to_owned());
+    engine.run("rehearsal", include_str!("rehearsal.js").to_owned(), None);
     Ok(())
 }
 

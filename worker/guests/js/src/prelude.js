@@ -199,6 +199,7 @@
 
   return {
     describe,
+    tell: (value) => part("tell")(inspect)(value),
     begin: (args, pairs) => {
       secrets = seal(pairs);
       const value = frozen({ secrets, args: Object.freeze(args), ...abilities });

@@ -68,8 +68,9 @@ async fn a_run_through_the_socket_is_a_run() {
     let directory = tempfile::tempdir().unwrap();
     fs::write(directory.path().join("binary"), b"\xff\x00 binary \xfe").unwrap();
     fs::write(directory.path().join("code.js"), "console.log('from a file')").unwrap();
+    let same = ["--set", "ceiling.memory_bytes=64G"];
     for options in [&[][..], &["--warm", "js,bash"]] {
-        let served = Served::start(options);
+        let served = Served::start(&[&same[..], options].concat());
         for (name, args) in cases() {
             let here = belljar(&[&["run"], &args[..]].concat());
             let here = seen({ here }.current_dir(directory.path()).output().unwrap());
@@ -127,7 +128,7 @@ fn tree(root: &Path, below: &Path) -> BTreeMap<Vec<u8>, Vec<u8>> {
 }
 
 async fn json_has_the_same_members() {
-    let served = Served::start(&["--set", "ceiling.memory_bytes=64G"]);
+    let served = Served::start(&[]);
     let args = ["--json", "-r", "js", "--collect", "*", "-c", "console.log('\\u009b'); throw 1"];
     let there: Value = serde_json::from_slice(&served.run(&args).stdout).unwrap();
     let here = belljar(&[&["run"], &args[..]].concat()).output().unwrap();

@@ -72,7 +72,8 @@ impl Broker {
         let id = ulid::Ulid::generate().to_string();
         wish.source.id = Some(id.clone());
         let labels = std::mem::take(&mut wish.labels);
-        let ticket = Ticket::new(id, Arc::clone(&tenant), wish.runtime.clone(), labels);
+        let ticket =
+            Ticket::new(id, Arc::clone(&tenant), wish.runtime.clone(), labels, is_detached);
         let opened = self.store.begin(opening(&ticket, key)).await?;
         match opened {
             Opened::New => {}
@@ -99,7 +100,7 @@ impl Broker {
         self.tickets().insert(ticket.id.clone(), Arc::clone(&ticket));
         self.alive.send_modify(|alive| *alive += 1);
         tokio::spawn(attend::attend(Arc::clone(&self), Arc::clone(&ticket), wish, turn, room));
-        Ok(Submitted::New(Held { ticket, is_detached }))
+        Ok(Submitted::New(Held { ticket }))
     }
 }
 

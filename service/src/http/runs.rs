@@ -106,7 +106,7 @@ pub(super) async fn follow(
     };
     let seen = usize::try_from(since).unwrap_or(usize::MAX);
     let Some(ticket) = server.broker.ticket(tenant, id) else {
-        return past::events(server, tenant, id, form).await;
+        return past::events(server, tenant, id, form, seen).await;
     };
     let follower = ticket.follow().skip(seen);
     Ok(stream(form, events::stream(follower, form, None)))

@@ -87,6 +87,11 @@ function lineOf(file, number) {
   }
 }
 
+/** As JSON; half of a surrogate pair is text here, and nowhere else. */
+function asJson(told) {
+  return JSON.stringify(told, (_, value) => (typeof value === 'string' ? Buffer.from(value).toString() : value));
+}
+
 /** Takes the lines of ours out of a stack. */
 function withoutOwnLines(thrown) {
   try {
@@ -123,7 +128,7 @@ function runScript(entry) {
   process.on('exit', () => {
     try {
       told.value = told.error ? null : describe(value);
-      fs.writeFileSync(RESULT, JSON.stringify(told));
+      fs.writeFileSync(RESULT, asJson(told));
     } catch (error) {
       process.stderr.write(`the result could not be told: ${error}\n`);
     }
@@ -182,7 +187,7 @@ class Session {
     }
     Atomics.store(this.#busy, 0, 0);
     this.#interrupt = null;
-    send(number, JSON.stringify(told));
+    send(number, asJson(told));
   }
 
   /** A value that is to come is waited for. */

@@ -9,7 +9,7 @@ use http_body_util::{BodyExt, Full, Limited};
 use hyper::body::{Bytes, Incoming};
 use hyper::client::conn::http1::{SendRequest, handshake};
 use hyper::header::{ACCEPT, CONTENT_TYPE, HOST};
-use hyper::{Method, Response};
+use hyper::{HeaderMap, Method, Response};
 use hyper_util::rt::TokioIo;
 use nix::unistd::geteuid;
 use serde::de::DeserializeOwned;
@@ -108,6 +108,26 @@ impl Service {
         };
         let answered = timeout(PATIENCE, asked).await;
         answered.unwrap_or_else(|_| Err(gone("the service does not answer")))
+    }
+
+    /// Posts a message, with headers beside those that every message has.
+    ///
+    /// # Errors
+    /// When the service went away.
+    pub(crate) async fn post(
+        mut self,
+        place: &str,
+        headers: HeaderMap,
+        body: Vec<u8>,
+    ) -> Result<Response<Incoming>, Problem> {
+        let request = hyper::Request::post(place).header(HOST, "belljar");
+        let mut request = request
+            .header(CONTENT_TYPE, "application/json")
+            .body(Full::from(body))
+            .map_err(|error| strange(&error.to_string()))?;
+        request.headers_mut().extend(headers);
+        let lost = |error| gone(&format!("the service went away: {error}"));
+        self.sender.send_request(request).await.map_err(lost)
     }
 
     async fn begin(self, body: String) -> Result<Attended, Problem> {

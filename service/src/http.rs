@@ -6,6 +6,7 @@ mod connection;
 mod events;
 mod headers;
 mod host;
+mod mcp;
 mod multipart;
 mod past;
 mod routes;
@@ -45,6 +46,7 @@ pub(crate) struct Server {
     /// The largest body of a request.
     most_body_bytes: usize,
     tells_metrics: bool,
+    mcp: mcp::Door,
 }
 
 impl Server {
@@ -52,6 +54,7 @@ impl Server {
         let most_connections = most_connections(config.service.connections);
         let most_body_bytes = usize::try_from(config.service.body_bytes).unwrap_or(usize::MAX);
         Arc::new(Self {
+            mcp: mcp::Door::new(&broker, most_body_bytes),
             broker,
             room: Arc::new(Semaphore::new(
                 most_body_bytes.saturating_mul(BODIES_AT_ONCE).min(Semaphore::MAX_PERMITS),

@@ -11,6 +11,7 @@ mod config;
 mod http;
 mod json;
 mod logs;
+mod mcp;
 mod metrics;
 mod queue;
 mod sandboxes;

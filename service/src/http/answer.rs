@@ -150,6 +150,11 @@ pub(super) fn respond(status: StatusCode, kind: &'static str, text: &str) -> Ans
 fn bare(status: StatusCode, body: UnsyncBoxBody<Bytes, Infallible>) -> Answer {
     let mut answer = Response::new(body);
     *answer.status_mut() = status;
+    sign(answer)
+}
+
+/// Says which version of which contract this is.
+pub(super) fn sign(mut answer: Answer) -> Answer {
     for (name, value) in [API, VERSION] {
         answer.headers_mut().insert(name, value);
     }

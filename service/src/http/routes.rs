@@ -7,7 +7,7 @@ use hyper::body::Incoming;
 use hyper::{HeaderMap, Method, Request, StatusCode};
 
 use super::answer::{Answer, Refusal, not_found};
-use super::{Server, USUAL_BODY_BYTES, headers, host, past, runs, sessions};
+use super::{Server, USUAL_BODY_BYTES, headers, host, mcp, past, runs, sessions};
 use crate::broker::{Caller, NotATenant};
 use crate::json::{Problem, Whose};
 
@@ -43,6 +43,7 @@ pub(super) async fn answer(
             runs::feed(server, tenant, id, request).await
         }
         (_, ["v1", "sessions", ..]) => return sessions(server, tenant, request).await,
+        (_, ["mcp"]) => mcp::answer(server, tenant, request).await,
         (&Method::GET, ["v1", "runtimes"]) => host::runtimes(server).await,
         (&Method::GET, ["v1", "host"]) => host::inspect().await,
         (&Method::GET, ["v1", "logs"]) => {

@@ -8,11 +8,14 @@
     reason = "a test fails by panicking, and says so"
 )]
 
+mod crash;
 mod drain;
 mod gone;
 mod hostile;
 mod kinds;
 mod lifecycle;
+mod line;
+mod measured;
 mod parity;
 mod served;
 mod sessions;
@@ -32,5 +35,6 @@ fn main() -> ExitCode {
         .with(gone::tests())
         .with(drain::tests())
         .with(hostile::tests())
+        .with(crash::tests())
         .run()
 }

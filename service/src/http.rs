@@ -25,6 +25,7 @@ use tokio::time::{sleep, timeout};
 
 use crate::broker::{Broker, LAST_WORDS};
 use crate::config::Config;
+pub(crate) use answer::ProblemRow;
 pub(crate) use body::USUAL_BODY_BYTES;
 pub(crate) use socket::{Access, Listening, usual_socket};
 

@@ -92,6 +92,12 @@ pub(crate) struct SessionRow {
     pub(crate) labels: Labels,
 }
 
+/// The sessions of a tenant.
+#[derive(Serialize, JsonSchema)]
+pub(crate) struct SessionPage {
+    pub(crate) sessions: Vec<SessionRow>,
+}
+
 /// What came of a call.
 #[derive(Serialize, JsonSchema)]
 pub(crate) struct CallAnswer {

@@ -8,6 +8,7 @@
     reason = "a test fails by panicking, and says so"
 )]
 
+mod contract;
 mod crash;
 mod drain;
 mod gone;
@@ -33,6 +34,7 @@ fn main() -> ExitCode {
         .with(sessions::tests())
         .with(socket::tests())
         .with(gone::tests())
+        .with(contract::tests())
         .with(drain::tests())
         .with(hostile::tests())
         .with(crash::tests())

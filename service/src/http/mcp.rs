@@ -30,8 +30,11 @@ const ORIGINS: [&str; 3] = ["http://localhost:*", "http://127.0.0.1:*", "http://
 /// What all requests share.
 pub(super) struct Door {
     service: StreamableHttpService<Handler, NeverSessionManager>,
-    answering: Arc<Mutex<HashMap<Asked, Waiting>>>,
+    answering: Arc<Answering>,
 }
+
+/// All that is being answered.
+type Answering = Mutex<HashMap<Asked, Waiting>>;
 
 /// A request that is being answered: whose, in which conversation, and its number there.
 #[derive(Clone, PartialEq, Eq, Hash)]
@@ -44,7 +47,7 @@ struct Asked {
 /// Somebody who waits for an answer, until this is dropped.
 struct Listening {
     waiting: Waiting,
-    entry: Option<(Asked, Arc<Mutex<HashMap<Asked, Waiting>>>)>,
+    entry: Option<(Asked, Arc<Answering>)>,
 }
 
 /// What is of interest here in a message.

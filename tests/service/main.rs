@@ -14,9 +14,12 @@ mod hostile;
 mod kinds;
 mod lifecycle;
 mod parity;
+mod remote;
 mod served;
 mod sessions;
 mod socket;
+mod sshd;
+mod versions;
 
 use std::process::ExitCode;
 
@@ -31,6 +34,8 @@ fn main() -> ExitCode {
         .with(socket::tests())
         .with(gone::tests())
         .with(drain::tests())
+        .with(remote::tests())
+        .with(versions::tests())
         .with(hostile::tests())
         .run()
 }

@@ -128,6 +128,13 @@ pub(crate) fn venv() -> Option<PathBuf> {
     venv.join("pyvenv.cfg").is_file().then_some(venv)
 }
 
+/// Whether a server of ssh could be started. Root's needs an empty directory that is nobody else's.
+pub(crate) fn sshd(root: bool) -> bool {
+    let is_file = |path: &str| Path::new(path).is_file();
+    let is_installed = is_file("/usr/sbin/sshd") && is_file("/usr/bin/ssh");
+    is_installed && (!root || Path::new("/run/sshd").is_dir())
+}
+
 /// One run, so that later ones find open what all of them share.
 pub(crate) async fn warm_up() {
     if let Ok(sandbox) = sandbox("native").build() {

@@ -18,6 +18,9 @@ const HIDDEN: [&str; 1] = ["dial-stdio"];
 pub(super) fn main(options: &ManOptions) -> Result<ExitCode, Error> {
     let pages = pages()?;
     if let Some(directory) = &options.dir {
+        let cannot =
+            |error| Error::Invalid(format!("cannot make {}: {error}", directory.display()));
+        fs::create_dir_all(directory).map_err(cannot)?;
         for (name, page) in &pages {
             write(&directory.join(format!("{name}.1")), page)?;
         }

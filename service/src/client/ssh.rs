@@ -95,8 +95,8 @@ fn explain(host: &Host, ended: ExitStatus) -> Problem {
     match ended.code() {
         Some(NO_CONNECTION) => passing("ssh cannot connect or log in, as it says above"),
         Some(NO_PROGRAM) => {
-            let what = "there is no belljar in the PATH that a command of ssh has there: install \
-                        it there, where a shell finds it that nobody logs in to";
+            let what = "no belljar is found there: install it in a directory of the PATH that \
+                        a command has which ssh starts there";
             Problem::new("internal", Whose::Host, format!("{host}: {what}"))
         }
         Some(REFUSED) => passing("no service answers there: start one with belljar serve"),

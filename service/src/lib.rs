@@ -12,6 +12,7 @@ mod http;
 mod json;
 mod logs;
 mod metrics;
+mod notify;
 mod queue;
 mod sandboxes;
 mod store;

@@ -19,6 +19,7 @@ mod served;
 mod sessions;
 mod socket;
 mod sshd;
+mod systemd;
 mod versions;
 
 use std::process::ExitCode;
@@ -36,6 +37,7 @@ fn main() -> ExitCode {
         .with(drain::tests())
         .with(remote::tests())
         .with(versions::tests())
+        .with(systemd::tests())
         .with(hostile::tests())
         .run()
 }

@@ -128,10 +128,15 @@ pub(crate) fn venv() -> Option<PathBuf> {
     venv.join("pyvenv.cfg").is_file().then_some(venv)
 }
 
+/// Whether a program is installed.
+pub(crate) fn in_path(name: &str) -> bool {
+    let path = std::env::var_os("PATH").unwrap_or_default();
+    std::env::split_paths(&path).any(|directory| directory.join(name).is_file())
+}
+
 /// Whether a server of ssh could be started. Root's needs an empty directory that is nobody else's.
 pub(crate) fn sshd(root: bool) -> bool {
-    let is_file = |path: &str| Path::new(path).is_file();
-    let is_installed = is_file("/usr/sbin/sshd") && is_file("/usr/bin/ssh");
+    let is_installed = in_path("ssh") && Path::new("/usr/sbin/sshd").is_file();
     is_installed && (!root || Path::new("/run/sshd").is_dir())
 }
 

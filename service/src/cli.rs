@@ -11,6 +11,7 @@ mod interrupt;
 mod limits;
 mod logs;
 mod manual;
+mod mcp;
 mod options;
 mod place;
 mod run;
@@ -57,6 +58,7 @@ pub fn main() -> ExitCode {
         Ok(match options.command {
             Command::Run(options) => run::main(*options)?,
             Command::Serve(options) => serve::main(&options)?,
+            Command::Mcp(options) => mcp::main(*options)?,
             Command::Config(options) => config::main(&options)?,
             Command::Runs(options) => return runs::main(&options),
             Command::Logs(options) => return logs::main(&options),

@@ -121,6 +121,25 @@ impl Service {
         answered.unwrap_or_else(|_| Err(gone("the service does not answer")))
     }
 
+    /// Posts a message, with headers beside those that every message has.
+    ///
+    /// # Errors
+    /// When the service went away, or is another.
+    pub(crate) async fn post(
+        mut self,
+        place: &str,
+        headers: HeaderMap,
+        body: Vec<u8>,
+    ) -> Result<Response<Incoming>, Problem> {
+        let request = hyper::Request::post(place).header(HOST, "belljar");
+        let mut request = request
+            .header(CONTENT_TYPE, "application/json")
+            .body(Full::from(body))
+            .map_err(|error| strange(&error.to_string()))?;
+        request.headers_mut().extend(headers);
+        self.pass(request).await
+    }
+
     async fn begin(mut self, body: String) -> Result<Attended, Problem> {
         let answer = self.send(Method::POST, "/v1/runs", EVENTS, body).await?;
         let status = answer.status();
@@ -144,7 +163,6 @@ impl Service {
         }
     }
 
-    /// The answer of a service that speaks as this side does.
     async fn send(
         &mut self,
         method: Method,
@@ -160,6 +178,14 @@ impl Service {
             .header(ACCEPT, accept)
             .body(Full::from(body))
             .map_err(|error| strange(&error.to_string()))?;
+        self.pass(request).await
+    }
+
+    /// The answer of a service that speaks as this side does.
+    async fn pass(
+        &mut self,
+        request: hyper::Request<Full<Bytes>>,
+    ) -> Result<Response<Incoming>, Problem> {
         let sent = async {
             self.sender.ready().await?;
             self.sender.send_request(request).await

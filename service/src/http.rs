@@ -6,6 +6,8 @@ mod connection;
 mod events;
 mod headers;
 mod host;
+mod mcp;
+mod multipart;
 mod past;
 mod routes;
 mod runs;
@@ -23,6 +25,7 @@ use tokio::time::{sleep, timeout};
 
 use crate::broker::{Broker, LAST_WORDS};
 use crate::config::Config;
+pub(crate) use answer::ProblemRow;
 pub(crate) use body::USUAL_BODY_BYTES;
 pub(crate) use socket::{Access, Listening, usual_socket};
 
@@ -44,6 +47,7 @@ pub(crate) struct Server {
     /// The largest body of a request.
     most_body_bytes: usize,
     tells_metrics: bool,
+    mcp: mcp::Door,
 }
 
 impl Server {
@@ -51,6 +55,7 @@ impl Server {
         let most_connections = most_connections(config.service.connections);
         let most_body_bytes = usize::try_from(config.service.body_bytes).unwrap_or(usize::MAX);
         Arc::new(Self {
+            mcp: mcp::Door::new(&broker, most_body_bytes),
             broker,
             room: Arc::new(Semaphore::new(
                 most_body_bytes.saturating_mul(BODIES_AT_ONCE).min(Semaphore::MAX_PERMITS),

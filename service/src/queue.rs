@@ -62,6 +62,8 @@ pub(crate) struct Busy {
     pub(crate) retry_after_ms: u32,
     /// Whether it ever is.
     pub(crate) may_retry: bool,
+    /// Whether it is the tenant's own bound, and nobody else's doing.
+    pub(crate) is_own: bool,
 }
 
 /// What goes on.
@@ -151,12 +153,16 @@ impl Busy {
     fn later(why: String, wait: Duration) -> Self {
         let millis = wait.as_nanos().div_ceil(1_000_000);
         let retry_after_ms = u32::try_from(millis).unwrap_or(u32::MAX);
-        Self { why, retry_after_ms, may_retry: true }
+        Self { why, retry_after_ms, may_retry: true, is_own: false }
+    }
+
+    fn own(why: String, wait: Duration) -> Self {
+        Self { is_own: true, ..Self::later(why, wait) }
     }
 
     /// Not before there are other bounds.
     fn never(why: impl Into<String>) -> Self {
-        Self { why: why.into(), retry_after_ms: 60_000, may_retry: false }
+        Self { why: why.into(), retry_after_ms: 60_000, may_retry: false, is_own: true }
     }
 }
 

@@ -8,11 +8,14 @@
     reason = "a test fails by panicking, and says so"
 )]
 
+mod crash;
 mod drain;
 mod gone;
 mod hostile;
 mod kinds;
 mod lifecycle;
+mod line;
+mod measured;
 mod parity;
 mod remote;
 mod served;
@@ -39,5 +42,6 @@ fn main() -> ExitCode {
         .with(versions::tests())
         .with(systemd::tests())
         .with(hostile::tests())
+        .with(crash::tests())
         .run()
 }

@@ -12,6 +12,8 @@ use belljar_tests::built;
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 
+use crate::line::Line;
+
 /// A service on a socket of its own. Ended when dropped.
 pub(crate) struct Served {
     child: Option<Child>,
@@ -79,6 +81,33 @@ impl Served {
         kill(Pid::from_raw(self.pid().cast_signed()), signal).unwrap();
     }
 
+    /// Ends it as nobody can prepare for.
+    pub(crate) fn kill(&mut self) {
+        self.send(Signal::SIGKILL);
+        self.end();
+    }
+
+    /// Another one in its place, with its history; how long it takes until that answers.
+    pub(crate) fn start_again(&mut self, options: &[&str]) -> Duration {
+        let began = Instant::now();
+        let (took, (child, said)) = std::thread::scope(|scope| {
+            let launched = scope.spawn(|| launch(&self.socket, options));
+            assert!(soon(PATIENCE, || answers(&self.socket)), "it does not answer");
+            (began.elapsed(), launched.join().unwrap())
+        });
+        self.child = Some(child);
+        assert!(said.starts_with("belljar: listens on "), "{said}");
+        took
+    }
+
+    /// A number that the service tells of itself: the sum of all rows that begin so.
+    pub(crate) fn measured(&self, row: &str) -> f64 {
+        let (status, text) = self.ask("GET", "/metrics", "");
+        assert_eq!(status, 200, "{text}");
+        let rows = text.lines().filter(|line| line.starts_with(row));
+        rows.filter_map(|line| line.rsplit_once(' ')?.1.parse::<f64>().ok()).sum()
+    }
+
     /// How it ends, if it does so soon.
     pub(crate) fn end(&mut self) -> ExitStatus {
         wait(self.child.take().unwrap())
@@ -93,6 +122,11 @@ impl Drop for Served {
             assert!(status.success() || std::thread::panicking(), "{status:?}");
         }
     }
+}
+
+fn answers(socket: &Path) -> bool {
+    let asked = Line::to(socket).and_then(|mut line| line.ask("GET", "/healthz", &[], ""));
+    asked.is_ok_and(|answered| answered.status == 200)
 }
 
 /// A service, and the first line that it says.

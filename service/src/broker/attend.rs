@@ -5,6 +5,7 @@ use std::time::{Duration, Instant};
 
 use belljar::Run;
 
+use super::submission::Alive;
 use super::ticket::{Answer, Ended};
 use super::{Broker, Phase, Ticket, Told};
 use crate::json::{Outcome, Problem, Whose, Wish, now_ms, rfc3339};
@@ -12,12 +13,13 @@ use crate::queue::{Busy, Turn};
 use crate::sandboxes::Wanted;
 
 pub(super) async fn attend(
-    broker: Arc<Broker>,
+    alive: Alive,
     ticket: Arc<Ticket>,
     wish: Wish,
     turn: impl Future<Output = Result<Turn, Busy>> + Unpin,
     room: Box<dyn Send>,
 ) {
+    let broker = &*alive.0;
     let accepted = Instant::now();
     let turn = tokio::select! {
         turn = turn => turn.map_err(Problem::from),
@@ -26,7 +28,7 @@ pub(super) async fn attend(
     };
     let queued = accepted.elapsed();
     let ended = match &turn {
-        Ok(turn) => run(&broker, &ticket, wish, room, turn, queued).await,
+        Ok(turn) => run(broker, &ticket, wish, room, turn, queued).await,
         Err(problem) => Err(problem.clone()),
     };
     let ended = ended.map(Answer::new).map_err(Arc::new);
@@ -35,10 +37,9 @@ pub(super) async fn attend(
     }
     let status = word(&ended);
     tracing::info!(id = ticket.id, runtime = ticket.runtime, tenant = %ticket.tenant, status, "ended");
-    record(&broker, &ticket, &ended).await;
+    record(broker, &ticket, &ended).await;
     ticket.tell(Told::Ended(ended));
-    broker.tickets().remove(&ticket.id);
-    broker.alive.send_modify(|alive| *alive -= 1);
+    broker.retire(&ticket);
 }
 
 async fn run(

@@ -1,14 +1,19 @@
 //! How a request becomes a run.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use futures_util::future::{Either, poll_immediate, ready};
 use sha2::{Digest, Sha256};
+use tokio::time::sleep;
 
 use super::{Broker, Held, Phase, Ticket, attend};
 use crate::json::{Problem, Request, Whose};
 use crate::queue::Busy;
 use crate::store::{Opened, Opening, Row};
+
+/// How often a run that is known and neither goes on nor is over is looked for, and how long after.
+const LOOKS: (u32, Duration) = (200, Duration::from_millis(5));
 
 /// A request for a run, and whose it is.
 pub(crate) struct Submission {
@@ -37,6 +42,9 @@ pub(crate) enum Submitted {
     Over(Box<Row>),
 }
 
+/// A run that has not ended, and the broker that waits for it.
+pub(super) struct Alive(pub(super) Arc<Broker>);
+
 impl Key {
     /// `request` is what came with the name, byte for byte.
     pub(crate) fn new(name: &str, request: &[u8]) -> Self {
@@ -61,6 +69,8 @@ impl Broker {
     async fn accept(self: Arc<Self>, submission: Submission) -> Result<Submitted, Problem> {
         let Submission { tenant, request, key, is_detached, room } = submission;
         let is_detached = is_detached || key.is_some();
+        // Before it is asked whether any begins: an end that comes meanwhile waits for this one.
+        let alive = Alive::new(&self);
         if self.is(Phase::Draining) {
             return Err(Problem::overloaded("the service is stopping"));
         }
@@ -72,18 +82,10 @@ impl Broker {
         let id = ulid::Ulid::generate().to_string();
         wish.source.id = Some(id.clone());
         let labels = std::mem::take(&mut wish.labels);
-        let ticket = Ticket::new(id, Arc::clone(&tenant), wish.runtime.clone(), labels);
-        let opened = self.store.begin(opening(&ticket, key)).await?;
-        match opened {
-            Opened::New => {}
-            Opened::Known(row) => {
-                let ticket = self.ticket(&tenant, &row.id);
-                return Ok(ticket.map_or(Submitted::Over(row), Submitted::Known));
-            }
-            Opened::Different => {
-                let what = "Idempotency-Key: it came with another request before";
-                return Err(Problem::new("key_reused", Whose::Caller, what));
-            }
+        let ticket =
+            Ticket::new(id, Arc::clone(&tenant), wish.runtime.clone(), labels, is_detached);
+        if let Some(known) = self.enter(opening(&ticket, key)).await? {
+            return Ok(known);
         }
         let queue = self.queue.clone();
         let memory_bytes = wish.limits.memory_bytes;
@@ -97,9 +99,45 @@ impl Broker {
             }
         };
         self.tickets().insert(ticket.id.clone(), Arc::clone(&ticket));
-        self.alive.send_modify(|alive| *alive += 1);
-        tokio::spawn(attend::attend(Arc::clone(&self), Arc::clone(&ticket), wish, turn, room));
-        Ok(Submitted::New(Held { ticket, is_detached }))
+        tokio::spawn(attend::attend(alive, Arc::clone(&ticket), wish, turn, room));
+        Ok(Submitted::New(Held { ticket }))
+    }
+
+    /// Enters a run in the history; or finds the one that has its key.
+    async fn enter(&self, opening: Opening) -> Result<Option<Submitted>, Problem> {
+        for _ in 0..LOOKS.0 {
+            match self.store.begin(opening.clone()).await? {
+                Opened::New => return Ok(None),
+                Opened::Known(row) => {
+                    if let Some(ticket) = self.ticket(&opening.tenant, &row.id) {
+                        return Ok(Some(Submitted::Known(ticket)));
+                    }
+                    if row.ended_ms.is_some() {
+                        return Ok(Some(Submitted::Over(row)));
+                    }
+                }
+                Opened::Different => {
+                    let what = "Idempotency-Key: it came with another request before";
+                    return Err(Problem::new("key_reused", Whose::Caller, what));
+                }
+            }
+            // It is between two steps: about to have its ticket, to be over, or to be withdrawn.
+            sleep(LOOKS.1).await;
+        }
+        Err(Problem::passing("internal", "how the run with this key ended was not kept"))
+    }
+}
+
+impl Alive {
+    fn new(broker: &Arc<Broker>) -> Self {
+        broker.alive.send_modify(|alive| *alive += 1);
+        Self(Arc::clone(broker))
+    }
+}
+
+impl Drop for Alive {
+    fn drop(&mut self) {
+        self.0.alive.send_modify(|alive| *alive -= 1);
     }
 }
 
@@ -116,7 +154,8 @@ fn opening(ticket: &Ticket, key: Option<Key>) -> Opening {
 
 impl From<Busy> for Problem {
     fn from(busy: Busy) -> Self {
-        let problem = Self::overloaded(busy.why);
-        Self { retry_after_ms: Some(busy.retry_after_ms), may_retry: busy.may_retry, ..problem }
+        let fault = if busy.is_own { Whose::Caller } else { Whose::Host };
+        let (retry_after_ms, may_retry) = (Some(busy.retry_after_ms), busy.may_retry);
+        Self { fault, retry_after_ms, may_retry, ..Self::overloaded(busy.why) }
     }
 }

@@ -27,6 +27,9 @@ pub(super) enum Command {
     /// Serve runs over a Unix socket (HTTP and JSON), some of them from jars that wait
     #[command(after_help = LIMITS_OF_WARMTH)]
     Serve(Box<ServeOptions>),
+    /// Offer runs to a model: the Model Context Protocol over standard input and output
+    #[command(after_help = LIMITS_OF_MODELS)]
+    Mcp(Box<McpOptions>),
     /// Show what a service ran, the newest first, or how one run ended
     Runs(RunsOptions),
     /// Show what a service said last
@@ -84,18 +87,35 @@ second time on that those limits are asked for; the eight kinds that were used l
 SIGTERM and SIGINT end it: no run begins any more, those that go on have --grace, and a second
 signal kills them. Exit status: 0, and 125 when it refused or failed.";
 
+const LIMITS_OF_MODELS: &str = "\
+Limits that are named here are what a run has, and the most that a model can ask for. The end of
+standard input ends everything that runs.";
+
+/// What is offered to a model, and where it takes place.
 #[derive(Debug, Args)]
-pub(super) struct ServeOptions {
-    /// The configuration, which gives way to the options here and to the environment [default:
-    /// `BELLJAR_CONFIG`, or config.toml in `$XDG_CONFIG_HOME/belljar` or /etc/belljar]
+pub(super) struct McpOptions {
+    /// Offer what the service offers that listens there, in its jars and under its configuration
+    #[arg(long, value_name = "PATH", conflicts_with_all = ["config", "set", "warmth", "runtimes", "limits"])]
+    pub(super) socket: Option<PathBuf>,
+    /// The configuration, as for serve
     #[arg(long, value_name = "FILE")]
     pub(super) config: Option<PathBuf>,
-    /// Set one key of it: belljar config --explain lists them
+    /// Set one key of it
     #[arg(long, value_name = "KEY=VALUE")]
     pub(super) set: Vec<String>,
-    /// Where to listen [default: `$XDG_RUNTIME_DIR/belljar.sock`, or /run/belljar.sock for root]
-    #[arg(long, value_name = "PATH")]
-    pub(super) socket: Option<PathBuf>,
+    #[command(flatten)]
+    pub(super) warmth: WarmOptions,
+    /// Add the runtimes of a directory of *.toml files (or set `BELLJAR_RUNTIMES`)
+    #[arg(long, value_name = "DIR")]
+    pub(super) runtimes: Option<PathBuf>,
+    #[command(flatten)]
+    pub(super) limits: LimitOptions,
+}
+
+/// What waits.
+#[derive(Debug, Args)]
+#[group(id = "warmth", multiple = true)]
+pub(super) struct WarmOptions {
     /// Keep jars ready for these runtimes
     #[arg(long, value_name = "NAME", value_delimiter = ',')]
     pub(super) warm: Vec<String>,
@@ -111,6 +131,22 @@ pub(super) struct ServeOptions {
     /// Memory of what waits, for each runtime [default: 512M]
     #[arg(long, value_name = "SIZE", value_parser = words::size)]
     pub(super) warm_memory: Option<u64>,
+}
+
+#[derive(Debug, Args)]
+pub(super) struct ServeOptions {
+    /// The configuration, which gives way to the options here and to the environment [default:
+    /// `BELLJAR_CONFIG`, or config.toml in `$XDG_CONFIG_HOME/belljar` or /etc/belljar]
+    #[arg(long, value_name = "FILE")]
+    pub(super) config: Option<PathBuf>,
+    /// Set one key of it: belljar config --explain lists them
+    #[arg(long, value_name = "KEY=VALUE")]
+    pub(super) set: Vec<String>,
+    /// Where to listen [default: `$XDG_RUNTIME_DIR/belljar.sock`, or /run/belljar.sock for root]
+    #[arg(long, value_name = "PATH")]
+    pub(super) socket: Option<PathBuf>,
+    #[command(flatten)]
+    pub(super) warmth: WarmOptions,
     /// How long runs that go on may take when the service is to end [default: 5s]
     #[arg(long, value_name = "TIME", value_parser = words::time)]
     pub(super) grace: Option<Duration>,

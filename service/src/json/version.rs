@@ -1,5 +1,6 @@
 //! What speaks here, and what it speaks.
 
+use schemars::JsonSchema;
 use serde::Serialize;
 
 /// The number of the contract. Another one is another contract.
@@ -8,7 +9,7 @@ const API_NUMBER: u16 = 1;
 pub(crate) const VERSION: &str = env!("CARGO_PKG_VERSION");
 
 /// `GET /v1/version`.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, JsonSchema)]
 pub(crate) struct VersionRow {
     version: &'static str,
     api: u16,

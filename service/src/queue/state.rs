@@ -287,7 +287,7 @@ impl State {
             let why = format!("as many runs of this tenant wait as may: {most}");
             let others = u32::try_from(self.order.len()).unwrap_or(u32::MAX);
             let wait = each.saturating_mul(others).clamp(SHORTEST_WAIT, LONGEST_WAIT);
-            return Err(Busy::later(why, wait));
+            return Err(Busy::own(why, wait));
         }
         Ok(())
     }

@@ -74,13 +74,13 @@ impl Tenant {
         let wait = self.cpu.wait(1, micros(most), now);
         if !wait.is_zero() {
             let why = format!("this tenant's processor time of a minute is used up: {most} ms");
-            return Err(Busy::later(why, wait));
+            return Err(Busy::own(why, wait));
         }
         let most = self.quota.runs_per_minute;
         let wait = self.runs.wait(1, most.into(), now);
         if !wait.is_zero() {
             let why = format!("as many runs of this tenant came within a minute as may: {most}");
-            return Err(Busy::later(why, wait));
+            return Err(Busy::own(why, wait));
         }
         Ok(())
     }

@@ -3,12 +3,14 @@
 mod attack;
 mod collected;
 mod config;
+mod dial;
 mod doctor;
 mod explain;
 mod input;
 mod interrupt;
 mod limits;
 mod logs;
+mod manual;
 mod mcp;
 mod options;
 mod place;
@@ -60,6 +62,9 @@ pub fn main() -> ExitCode {
             Command::Config(options) => config::main(&options)?,
             Command::Runs(options) => return runs::main(&options),
             Command::Logs(options) => return logs::main(&options),
+            Command::Completions { shell } => manual::completions(shell)?,
+            Command::Man(options) => manual::main(&options)?,
+            Command::Dial(options) => return dial::main(&options),
             Command::Doctor { json, attack: false } => doctor::main(json)?,
             Command::Doctor { json, attack: true } => attack::main(json)?,
             Command::Runtimes { json, directory } => runtimes::main(json, directory)?,

@@ -13,6 +13,7 @@ mod rich;
 mod runtimes;
 mod session;
 pub(crate) mod time;
+mod version;
 
 use std::collections::BTreeMap;
 
@@ -35,6 +36,7 @@ pub(crate) use session::{
     CallAnswer, CallLimits, CallRequest, Lives, SessionPage, SessionRequest, SessionRow,
 };
 pub(crate) use time::{now_ms, rfc3339};
+pub(crate) use version::{API, VERSION, VersionRow};
 
 /// What a caller knows a run by.
 pub(crate) type Labels = BTreeMap<String, String>;

@@ -13,6 +13,7 @@ mod json;
 mod logs;
 mod mcp;
 mod metrics;
+mod notify;
 mod openapi;
 mod queue;
 mod sandboxes;

@@ -18,9 +18,13 @@ mod lifecycle;
 mod line;
 mod measured;
 mod parity;
+mod remote;
 mod served;
 mod sessions;
 mod socket;
+mod sshd;
+mod systemd;
+mod versions;
 
 use std::process::ExitCode;
 
@@ -36,6 +40,9 @@ fn main() -> ExitCode {
         .with(gone::tests())
         .with(contract::tests())
         .with(drain::tests())
+        .with(remote::tests())
+        .with(versions::tests())
+        .with(systemd::tests())
         .with(hostile::tests())
         .with(crash::tests())
         .run()

@@ -5,9 +5,11 @@ use std::time::Duration;
 
 use belljar::Floor;
 use clap::{Args, Parser, Subcommand};
+use clap_complete::Shell;
 
 use super::limits::LimitOptions;
 use super::words::{self, Mode};
+use crate::client::Host;
 
 /// Run untrusted code in throwaway processes that the kernel confines.
 #[derive(Debug, Parser)]
@@ -52,6 +54,16 @@ pub(super) enum Command {
         #[arg(long = "runtimes", value_name = "DIR")]
         directory: Option<PathBuf>,
     },
+    /// Print what completes the commands and options of belljar in a shell
+    Completions {
+        /// Which shell
+        shell: Shell,
+    },
+    /// Print a page of the manual
+    Man(ManOptions),
+    /// Connect standard input and output to a service, which is what --host of another host starts
+    #[command(name = "dial-stdio", hide = true, after_help = DIAL)]
+    Dial(DialOptions),
 }
 
 const EXIT_STATUS: &str = "\
@@ -61,6 +73,12 @@ Exit status: the payload's own; 128+n for signal n; 124 when its time is up, wal
 137 when its memory is; 153 when it was killed for too much output; 159 when it was killed for a
 forbidden system call; 129, 130 or 143 when belljar was interrupted; 125 when it refused or failed.
 With --json it is 0 for every outcome.";
+
+const DIAL: &str = "\
+Bytes are passed on as they are, until the service has no more. The end of standard input ends what
+is said to the service, which takes it for the wish to end what was asked for.
+
+Exit status: 0, and 125 when no service answers.";
 
 const LIMITS_OF_WARMTH: &str = "\
 What waits was raised with the usual limits. Runs with other limits get jars of their own from the
@@ -181,6 +199,26 @@ pub(super) struct There {
     /// Where it listens [default: `BELLJAR_SOCKET`, or where a service listens by itself]
     #[arg(long, value_name = "PATH")]
     pub(super) socket: Option<PathBuf>,
+    /// On another host, through ssh: ssh://[USER@]HOST[:PORT][/PATH/TO/SOCKET] (or set
+    /// `BELLJAR_HOST`)
+    #[arg(long, value_name = "ADDRESS", conflicts_with = "socket")]
+    pub(super) host: Option<Host>,
+}
+
+#[derive(Debug, Args)]
+pub(super) struct DialOptions {
+    /// Where it listens [default: `BELLJAR_SOCKET`, or where a service listens by itself]
+    #[arg(long, value_name = "PATH")]
+    pub(super) socket: Option<PathBuf>,
+}
+
+#[derive(Debug, Args)]
+pub(super) struct ManOptions {
+    /// That of one command, instead of belljar's
+    pub(super) command: Option<String>,
+    /// Write all of them into this directory instead
+    #[arg(long, value_name = "DIR", conflicts_with = "command")]
+    pub(super) dir: Option<PathBuf>,
 }
 
 #[derive(Debug, Args)]
@@ -242,7 +280,13 @@ pub(super) struct RunOptions {
     /// run here
     #[arg(long, value_name = "PATH", conflicts_with = "cold")]
     pub(super) socket: Option<PathBuf>,
-    /// Run here, in a jar that is raised from nothing, whatever `BELLJAR_SOCKET` says
+    /// Run in the service of another host, which the ssh of this one reaches (`BELLJAR_SSH` names
+    /// another program and its first options): ssh://[USER@]HOST[:PORT][/PATH/TO/SOCKET]. Not with
+    /// what --socket is not with [default: `BELLJAR_HOST`]
+    #[arg(long, value_name = "ADDRESS", conflicts_with_all = ["socket", "cold"])]
+    pub(super) host: Option<Host>,
+    /// Run here, in a jar that is raised from nothing, whatever `BELLJAR_SOCKET` and `BELLJAR_HOST`
+    /// say
     #[arg(long)]
     pub(super) cold: bool,
 

@@ -12,6 +12,7 @@ use crate::broker::Broker;
 use crate::config::{Config, Places};
 use crate::http::{Access, Listening, Server, usual_socket};
 use crate::logs::Logs;
+use crate::notify;
 use crate::sandboxes::Sandboxes;
 use crate::store::Store;
 
@@ -49,10 +50,15 @@ pub(super) fn main(options: &ServeOptions) -> Result<ExitCode, Error> {
             loop {
                 match signals.next().await {
                     HANG_UP => reload(&places, &broker),
-                    signal => return signal,
+                    signal => {
+                        notify::tell("STOPPING=1");
+                        return signal;
+                    }
                 }
             }
         };
+        // Who connects from here on waits for nothing but for what it asked for.
+        notify::tell("READY=1");
         let served = Server::new(broker.clone(), &config).serve(listening, grace, stop).await;
         ready.abort();
         served

@@ -18,13 +18,10 @@ use crate::json::{self, Problem, Whose};
 
 pub(super) type Answer = Response<UnsyncBoxBody<Bytes, Infallible>>;
 
-/// The number of the contract. Another one is another contract.
 const API: (HeaderName, HeaderValue) =
-    (HeaderName::from_static("belljar-api"), HeaderValue::from_static("1"));
-const VERSION: (HeaderName, HeaderValue) = (
-    HeaderName::from_static("belljar-version"),
-    HeaderValue::from_static(env!("CARGO_PKG_VERSION")),
-);
+    (HeaderName::from_static("belljar-api"), HeaderValue::from_static(json::API));
+const VERSION: (HeaderName, HeaderValue) =
+    (HeaderName::from_static("belljar-version"), HeaderValue::from_static(json::VERSION));
 
 /// A problem, and the status that stands for it.
 #[derive(Debug)]

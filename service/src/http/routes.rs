@@ -46,6 +46,7 @@ pub(super) async fn answer(
         (_, ["v1", "sessions", ..]) => return sessions(server, tenant, request).await,
         (_, ["mcp"]) => mcp::answer(server, tenant, request).await,
         (&Method::GET, ["v1", "runtimes"]) => host::runtimes(server).await,
+        (&Method::GET, ["v1", "version"]) => Ok(host::version()),
         (&Method::GET, ["v1", "host"]) => host::inspect().await,
         (&Method::GET, ["v1", "logs"]) => {
             host::logs(server, &caller, request.uri().query(), request.headers())
@@ -57,7 +58,7 @@ pub(super) async fn answer(
         (
             _,
             ["healthz" | "readyz" | "metrics" | "openapi.json"]
-            | ["v1", "runs" | "runtimes" | "host" | "logs"]
+            | ["v1", "runs" | "runtimes" | "version" | "host" | "logs"]
             | ["v1", "runs", _]
             | ["v1", "runs", _, "events" | "stdin"],
         ) => Err(wrong_method()),

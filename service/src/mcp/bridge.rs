@@ -3,7 +3,7 @@
 
 use std::collections::HashMap;
 use std::io;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use base64::Engine as _;
@@ -19,7 +19,7 @@ use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader};
 use tokio::sync::mpsc;
 use tokio::task::{AbortHandle, JoinSet};
 
-use crate::client::Service;
+use crate::client::{Address, Service};
 use crate::http::USUAL_BODY_BYTES;
 use crate::json::Problem;
 
@@ -34,7 +34,7 @@ const MOST_ANSWERS: usize = 64;
 /// What is known of the conversation.
 #[derive(Clone)]
 struct Bridge {
-    socket: PathBuf,
+    address: Address,
     answers: mpsc::Sender<String>,
     /// The headers that the first answer settles.
     settled: Arc<Mutex<HeaderMap>>,
@@ -45,10 +45,11 @@ pub(crate) async fn bridge(socket: &Path) -> Result<(), Error> {
     let cannot = |error: io::Error| {
         Error::Invalid(format!("no service answers on {}: {error}", socket.display()))
     };
-    drop(Service::at(socket).await.map_err(cannot)?);
+    let address = Address::Socket(socket.to_owned());
+    drop(Service::at(&address).await.map_err(cannot)?);
     let (reader, writer) = stdio_pipes();
     let (answers, said) = mpsc::channel(MOST_ANSWERS);
-    let bridge = Bridge { socket: socket.to_owned(), answers, settled: Arc::default() };
+    let bridge = Bridge { address, answers, settled: Arc::default() };
     let told = tokio::spawn(tell(writer, said));
     bridge.listen(reader).await;
     drop(bridge);
@@ -111,7 +112,7 @@ impl Bridge {
     /// Passes on one message, and what is said to it.
     async fn ask(&self, line: Vec<u8>, message: &Value) {
         let passed = async {
-            let service = Service::at(&self.socket).await.map_err(|error| {
+            let service = Service::at(&self.address).await.map_err(|error| {
                 Problem::passing("internal", format!("no service answers: {error}"))
             })?;
             let answer = service.post(PLACE, self.headers(message), line).await?;

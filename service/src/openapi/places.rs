@@ -221,6 +221,13 @@ pub(super) const PLACES: &[Place] = &[
         ..NOTHING
     },
     Place {
+        path: "/v1/version",
+        id: "tell_version",
+        summary: "What serves, and the number of this contract.",
+        answers: &[(200, JSON, "Version")],
+        ..NOTHING
+    },
+    Place {
         path: "/v1/host",
         id: "inspect_host",
         summary: "What this host enforces, found out by raising a jar.",

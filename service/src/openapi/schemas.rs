@@ -7,7 +7,7 @@ use serde_json::{Map, Value};
 use crate::http::ProblemRow;
 use crate::json::{
     CallAnswer, CallRequest, HistoryPage, HostRow, LogPage, Outcome, PendingRow, Request,
-    RuntimeRow, SessionPage, SessionRequest, SessionRow,
+    RuntimeRow, SessionPage, SessionRequest, SessionRow, VersionRow,
 };
 
 const PLACE: &str = "/components/schemas";
@@ -27,6 +27,7 @@ pub(super) fn all() -> Map<String, Value> {
     given.add::<CallAnswer>("CallAnswer");
     given.add::<Vec<RuntimeRow>>("Runtimes");
     given.add::<HostRow<'_>>("Host");
+    given.add::<VersionRow>("Version");
     given.add::<LogPage>("LogPage");
     given.add::<ProblemRow<'_>>("Problem");
     let mut all = taken.done();

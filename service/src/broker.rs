@@ -3,6 +3,7 @@
 
 mod attend;
 mod policy;
+mod recent;
 mod sessions;
 mod submission;
 mod ticket;
@@ -21,6 +22,7 @@ use crate::metrics::Metrics;
 use crate::queue::Queue;
 use crate::sandboxes::Sandboxes;
 use crate::store::Store;
+use recent::Recent;
 
 pub(crate) use policy::{Caller, NotATenant, Policy};
 pub(crate) use sessions::{Called, Calls, Sessions};
@@ -44,6 +46,8 @@ pub(crate) struct Broker {
     policy: RwLock<Arc<Policy>>,
     /// Those that have not ended, by their names.
     tickets: Mutex<HashMap<String, Arc<Ticket>>>,
+    /// Those that ended last, with all that happened to them.
+    recent: Mutex<Recent>,
 }
 
 /// How much longer there is.
@@ -81,6 +85,7 @@ impl Broker {
             phase: watch::Sender::new(Phase::Serving),
             policy: RwLock::new(Arc::new(Policy::new(config)?)),
             tickets: Mutex::default(),
+            recent: Mutex::default(),
         }))
     }
 
@@ -149,9 +154,24 @@ impl Broker {
         metrics.render()
     }
 
-    /// A run of `tenant` that has not ended.
+    /// A run of `tenant` that has not ended, or did so a moment ago.
     pub(crate) fn ticket(&self, tenant: &str, id: &str) -> Option<Arc<Ticket>> {
-        self.tickets().get(id).filter(|ticket| &*ticket.tenant == tenant).cloned()
+        let open = self.tickets().get(id).cloned();
+        let found = open.or_else(|| self.recent().find(id));
+        found.filter(|ticket| &*ticket.tenant == tenant)
+    }
+
+    /// It has ended: nothing will happen to it any more.
+    fn retire(&self, ticket: &Arc<Ticket>) {
+        // Who waits for its answer has it already; who does not comes again.
+        if ticket.is_detached() {
+            self.recent().keep(Arc::clone(ticket));
+        }
+        self.tickets().remove(&ticket.id);
+    }
+
+    fn recent(&self) -> MutexGuard<'_, Recent> {
+        self.recent.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn tickets(&self) -> MutexGuard<'_, HashMap<String, Arc<Ticket>>> {

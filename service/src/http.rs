@@ -6,6 +6,7 @@ mod connection;
 mod events;
 mod headers;
 mod host;
+mod multipart;
 mod past;
 mod routes;
 mod runs;

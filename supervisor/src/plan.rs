@@ -1,5 +1,7 @@
 //! Everything about one run that is decided before anything starts.
 
+mod bounds;
+
 use std::fs::File;
 use std::path::PathBuf;
 use std::time::Instant;
@@ -13,7 +15,6 @@ use crate::cgroup::Hierarchy;
 use crate::glob::Pattern;
 use crate::host::{self, Host, Lent};
 use crate::input::Feed;
-use crate::limits::request;
 use crate::reach::Reach;
 use crate::receipt::LANDLOCK_WITH_SCOPES;
 use crate::redact::Redactor;
@@ -22,7 +23,7 @@ use crate::runtime::{Launch, LaunchFile, replace};
 use crate::sandbox::Settings;
 use crate::scratch::Scratch;
 use crate::session::Talk;
-use crate::{Code, Error, Floor, Limits, Source};
+use crate::{Error, Floor, Limits, Source};
 
 /// A run that can be started: every default is decided, every bound checked.
 pub(crate) struct Plan {
@@ -66,9 +67,6 @@ pub(crate) struct Site {
 /// Files up to this size travel within a message, which holds four times as much.
 pub(crate) const INLINE_BYTES: usize = 64 * 1024;
 
-/// The name of a run becomes that of its cgroup.
-const ID_MOST_BYTES: usize = 64;
-
 /// What a payload finds in /etc, whatever the host has there.
 const ETC: [(&str, &str); 4] = [
     (
@@ -111,8 +109,8 @@ impl Plan {
 /// # Errors
 /// [`Error::Invalid`] when it exceeds a bound or makes no sense.
 pub(crate) fn launch(settings: &Settings, source: &Source) -> Result<Launch, Error> {
-    check(source)?;
-    fit(source, &settings.limits)?;
+    bounds::check(source)?;
+    bounds::fit(source, &settings.limits)?;
     settings.interpreter.launch(source, &settings.limits)
 }
 
@@ -345,59 +343,4 @@ fn base_files(launch: &Launch) -> Vec<LaunchFile> {
 
 fn localtime() -> Link {
     Link { path: "/etc/localtime".to_owned(), target: "/usr/share/zoneinfo/UTC".to_owned() }
-}
-
-/// # Errors
-/// [`Error::Invalid`] when the files of a source leave no room on its disk or in its memory.
-fn fit(source: &Source, limits: &Limits) -> Result<(), Error> {
-    const PAGE_BYTES: u64 = 4096;
-    let code = match &source.code {
-        Code::Files { files, .. } => files.as_slice(),
-        Code::Snippet(_) | Code::Program(_) => &[],
-    };
-    let files = code.iter().chain(&source.files);
-    let bytes: u64 = files.map(|file| (file.bytes.len() as u64).next_multiple_of(PAGE_BYTES)).sum();
-    for (what, most) in [("disk_bytes", limits.disk_bytes), ("memory_bytes", limits.memory_bytes)] {
-        if bytes >= most {
-            let refused = format!("the files need {bytes} bytes, and limit {what} is {most}");
-            return Err(Error::Invalid(refused));
-        }
-    }
-    Ok(())
-}
-
-fn check(source: &Source) -> Result<(), Error> {
-    if let Some(id) = &source.id {
-        let is_plain = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_');
-        if !(1..=ID_MOST_BYTES).contains(&id.len()) || !id.bytes().all(is_plain) {
-            return Err(Error::Invalid(format!("id {id:?}: write 1 to 64 of A-Z a-z 0-9 _ -")));
-        }
-    }
-    let code = match &source.code {
-        Code::Snippet(code) => code.len(),
-        Code::Files { files, .. } => files.iter().map(|file| file.bytes.len()).sum(),
-        Code::Program(_) => 0,
-    };
-    // As they travel: each with the lengths of its name and value, in what a pipe holds at once.
-    let secrets = source.secrets.iter().map(|(name, value)| name.len() + value.len() + 8).sum();
-    let env = source.env.iter().map(|(name, value)| name.len() + value.len()).sum();
-    for (what, bytes, most) in [
-        ("the source", code, request::SOURCE_BYTES),
-        (
-            "input files",
-            source.files.iter().map(|file| file.bytes.len()).sum(),
-            request::FILES_BYTES,
-        ),
-        ("standard input", source.stdin.len(), request::STDIN_BYTES),
-        ("secrets", secrets, request::SECRETS_BYTES),
-        ("arguments", source.args.iter().map(String::len).sum(), request::ARGV_BYTES),
-        ("the environment", env, request::ARGV_BYTES),
-    ] {
-        if bytes as u64 > most {
-            return Err(Error::Invalid(format!(
-                "{what}: {bytes} bytes exceed the limit of {most}"
-            )));
-        }
-    }
-    Ok(())
 }

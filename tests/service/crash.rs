@@ -117,7 +117,9 @@ impl Client<'_> {
             let Ok(mut line) = Line::to(&self.socket) else { return };
             let asked = match number {
                 0 => self.wait(&mut line, &code("echo $$; sleep 0.0$((RANDOM % 9))", "", None)),
-                1 => self.wait(&mut line, r#"{"runtime":"js","code":"console.log(Math.random())"}"#),
+                1 => {
+                    self.wait(&mut line, r#"{"runtime":"js","code":"console.log(Math.random())"}"#)
+                }
                 2 => self.leave(&mut line, &code("echo $RANDOM", "", None)),
                 3 => self.leave_sleeping(&mut line),
                 4 => self.follow(&mut line),

@@ -24,6 +24,7 @@ pub(crate) fn tests() -> Vec<Test> {
         a_run_with_a_key_outlives_its_client(Bash),
         runs_are_history_when_they_have_ended(Bash),
         an_artifact_can_be_had_by_its_name(Bash),
+        files_can_come_beside_the_request(Bash),
         a_name_is_not_guessed_and_no_word_is_overlooked(),
     ]
 }
@@ -271,4 +272,25 @@ async fn an_artifact_can_be_had_by_its_name() {
     std::io::Read::read_to_end(&mut stream, &mut answer).unwrap();
     assert!(answer.ends_with(b"\r\n\r\n\xff\x01"), "{}", String::from_utf8_lossy(&answer));
     assert_eq!(served.ask("GET", &place.replace("c.bin", "d.bin"), "").0, 404);
+}
+
+async fn files_can_come_beside_the_request() {
+    let served = Served::start(&[]);
+    let parts = |request: &str| {
+        let file = "--b\r\ncontent-disposition: form-data; name=\"file\"; filename=\"in/a.bin\"\r\n\r\n\u{1}ä\r\n";
+        format!(
+            "--b\r\ncontent-disposition: form-data; name=\"request\"\r\n\r\n{request}\r\n{file}--b--\r\n"
+        )
+    };
+    let kind = "content-type: multipart/form-data; boundary=b";
+    let body = parts(&bash("od -An -tx1 in/a.bin", ""));
+    let (status, body) = ask_with(&served, "POST", "/v1/runs", kind, &body);
+    let outcome: Value = serde_json::from_str(&body).unwrap();
+    assert_eq!((status, &outcome["stdout"]), (200, &" 01 c3 a4\n".into()), "{body}");
+    let main = r#"{"runtime":"bash","entry":"in/a.bin"}"#;
+    assert_eq!(ask_with(&served, "POST", "/v1/runs", kind, &parts(main)).0, 200);
+    for body in ["", "--b\r\n", "--b--\r\n", &parts("{}"), &parts("").replace("file", "fole")] {
+        let (status, problem) = ask_with(&served, "POST", "/v1/runs", kind, body);
+        assert!(status == 400 && problem.contains("invalid_request"), "{body:?}: {problem}");
+    }
 }

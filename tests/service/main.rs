@@ -8,6 +8,7 @@
     reason = "a test fails by panicking, and says so"
 )]
 
+mod configured;
 mod crash;
 mod drain;
 mod gone;
@@ -15,11 +16,15 @@ mod hostile;
 mod kinds;
 mod lifecycle;
 mod line;
+mod load;
 mod measured;
 mod parity;
+mod probes;
+mod quotas;
 mod served;
 mod sessions;
 mod socket;
+mod tenants;
 
 use std::process::ExitCode;
 
@@ -36,5 +41,9 @@ fn main() -> ExitCode {
         .with(drain::tests())
         .with(hostile::tests())
         .with(crash::tests())
+        .with(load::tests())
+        .with(quotas::tests())
+        .with(tenants::tests())
+        .with(configured::tests())
         .run()
 }

@@ -39,7 +39,7 @@ pub(super) async fn attend(
     tracing::info!(id = ticket.id, runtime = ticket.runtime, tenant = %ticket.tenant, status, "ended");
     record(broker, &ticket, &ended).await;
     ticket.tell(Told::Ended(ended));
-    broker.tickets().remove(&ticket.id);
+    broker.retire(&ticket);
 }
 
 async fn run(

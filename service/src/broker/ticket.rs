@@ -23,6 +23,8 @@ pub(crate) struct Ticket {
     length: watch::Sender<usize>,
     stage: watch::Sender<Stage>,
     pub(super) end: Notify,
+    /// Who asked for it comes again for what came of it.
+    is_detached: bool,
     /// Standard input, while it is open.
     input: Mutex<Option<Input>>,
 }
@@ -65,8 +67,6 @@ pub(crate) struct Follower {
 /// A run in the hands of its caller. Dropping this cancels it, unless it is to go on without.
 pub(crate) struct Held {
     pub(crate) ticket: Arc<Ticket>,
-    /// Who asked for it comes again for what came of it.
-    pub(super) is_detached: bool,
 }
 
 impl Ticket {
@@ -75,6 +75,7 @@ impl Ticket {
         tenant: Arc<str>,
         runtime: String,
         labels: BTreeMap<String, String>,
+        is_detached: bool,
     ) -> Arc<Self> {
         Arc::new(Self {
             id,
@@ -86,6 +87,7 @@ impl Ticket {
             length: watch::Sender::new(1),
             stage: watch::Sender::new(Stage::Queued),
             end: Notify::new(),
+            is_detached,
             input: Mutex::default(),
         })
     }
@@ -119,6 +121,22 @@ impl Ticket {
             Ok(Stage::Ended(ended)) => ended.clone(),
             _ => Err(Arc::new(Problem::torn())),
         }
+    }
+
+    pub(super) fn is_detached(&self) -> bool {
+        self.is_detached
+    }
+
+    /// What it takes up in memory, roughly.
+    pub(super) fn bytes(&self) -> usize {
+        const EACH: usize = 256;
+        let bytes = |told: &Arc<Told>| match &**told {
+            Told::Output(Chunk::Stdout(bytes) | Chunk::Stderr(bytes)) => EACH + bytes.len(),
+            // Once as JSON, once as it is.
+            Told::Ended(Ok(answer)) => EACH + 2 * answer.text.len(),
+            _ => EACH,
+        };
+        self.log().iter().map(bytes).sum()
     }
 
     /// Everything that happens, from the first on.
@@ -226,7 +244,7 @@ impl Follower {
 
 impl Drop for Held {
     fn drop(&mut self) {
-        if !self.is_detached {
+        if !self.ticket.is_detached {
             self.ticket.cancel();
         }
     }

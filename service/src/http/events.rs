@@ -56,10 +56,11 @@ fn tell(id: &str, seq: usize, told: &Arc<Told>, form: Form) -> String {
     framed(event, seq, &text, form)
 }
 
-/// The only event that is retained of a run which is over: how it ended.
-pub(super) fn last(answer: &RawValue, is_problem: bool, form: Form) -> String {
+/// The only event that is retained of a run which is over: how it ended. It comes after whatever
+/// was seen.
+pub(super) fn last(answer: &RawValue, is_problem: bool, form: Form, seq: usize) -> String {
     let event = if is_problem { "problem" } else { "outcome" };
-    framed(event, 1, &over(event, 1, answer.get()), form)
+    framed(event, seq, &over(event, seq, answer.get()), form)
 }
 
 /// `answer` is JSON already.

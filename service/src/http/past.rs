@@ -36,17 +36,18 @@ pub(super) fn answer(row: Row) -> Result<Answer, Refusal> {
     Ok(respond(StatusCode::OK, "application/json", &text))
 }
 
-/// `GET /v1/runs/ID/events`, when it has ended: the last one.
+/// `GET /v1/runs/ID/events`, when it has ended long ago: the last one.
 pub(super) async fn events(
     server: &Server,
     tenant: &str,
     id: &str,
     form: Form,
+    seen: usize,
 ) -> Result<Answer, Refusal> {
     let row = find(server, tenant, id).await?;
     let text = row.answer.ok_or_else(|| not_found("its outcome is not retained"))?;
     let raw = RawValue::from_string(text).map_err(|error| unreadable(&error))?;
-    let last = events::last(&raw, row.is_problem, form);
+    let last = events::last(&raw, row.is_problem, form, seen.saturating_add(1));
     let last = Ok(Frame::data(Bytes::from(last)));
     Ok(answer::stream(form, stream::iter([last])))
 }

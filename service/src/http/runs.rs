@@ -12,9 +12,9 @@ use tokio::time::timeout;
 
 use super::answer::{Answer, Refusal, done, not_found, respond, stream, tell};
 use super::headers::{self, Form};
-use super::{Server, body, events, past};
+use super::{Server, body, events, multipart, past};
 use crate::broker::{Ended, Key, Submission, Submitted, Ticket};
-use crate::json::{self, Labels, rfc3339};
+use crate::json::{Labels, rfc3339};
 
 /// How long a run that streams may wait for its turn before its events begin. Until then, what is
 /// wrong with it has a status of its own.
@@ -45,9 +45,7 @@ pub(super) async fn submit(
     let (bytes, room) = body::read(server, body).await?;
     let key = headers::one(&head.headers, "idempotency-key", MOST_KEY_BYTES)?;
     let key = key.map(|name| Key::new(name, &bytes));
-    let request: json::Request = serde_json::from_slice(&bytes)
-        .map_err(|error| Refusal::invalid(StatusCode::BAD_REQUEST, error.to_string()))?;
-    drop(bytes);
+    let request = multipart::request(&head.headers, bytes).await?;
     let is_detached = headers::is_async(&head.headers);
     let submission = Submission { tenant, request, key, is_detached, room: Box::new(room) };
     let (ticket, until_gone) = match server.broker.submit(submission).await? {
@@ -108,7 +106,7 @@ pub(super) async fn follow(
     };
     let seen = usize::try_from(since).unwrap_or(usize::MAX);
     let Some(ticket) = server.broker.ticket(tenant, id) else {
-        return past::events(server, tenant, id, form).await;
+        return past::events(server, tenant, id, form, seen).await;
     };
     let follower = ticket.follow().skip(seen);
     Ok(stream(form, events::stream(follower, form, None)))

@@ -48,6 +48,9 @@ pub(crate) struct Request {
     start: StartWord,
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     labels: Labels,
+    /// Files that came beside the request, as they are.
+    #[serde(skip)]
+    beside: Vec<SourceFile>,
 }
 
 /// What a request asks for, in the words of the library.
@@ -115,6 +118,11 @@ impl Request {
         })
     }
 
+    /// Adds a file that came beside the request.
+    pub(crate) fn add(&mut self, path: String, bytes: Vec<u8>) {
+        self.beside.push(SourceFile { path, bytes });
+    }
+
     /// # Errors
     /// [`Error::Invalid`] for what makes no sense, or cannot be granted yet.
     pub(crate) fn understand(self, usual: &Limits) -> Result<Wish, Error> {
@@ -123,7 +131,7 @@ impl Request {
             None => Floor::STRICT,
             Some(word) => floor(word).map_err(|why| Error::Invalid(format!("floor: {why}")))?,
         };
-        let mut source = code(self.code, self.files, self.entry)?;
+        let mut source = code(self.code, self.files, self.beside, self.entry)?;
         source.args = self.args;
         source.env = self.env.into_iter().collect();
         source.collect = self.collect;
@@ -187,8 +195,14 @@ pub(crate) fn floor(word: &str) -> Result<Floor, String> {
 
 /// Code, or files of which one is the code. The others are there to be read, and not bounded as
 /// code is.
-fn code(code: Option<String>, files: Vec<FileRow>, entry: Option<String>) -> Result<Source, Error> {
+fn code(
+    code: Option<String>,
+    files: Vec<FileRow>,
+    beside: Vec<SourceFile>,
+    entry: Option<String>,
+) -> Result<Source, Error> {
     let mut files = files.into_iter().map(FileRow::file).collect::<Result<Vec<_>, _>>()?;
+    files.extend(beside);
     let mut source = match (code, entry) {
         (Some(code), None) => Source::code(code),
         (None, Some(entry)) => {

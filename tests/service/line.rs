@@ -8,7 +8,7 @@ use std::time::Duration;
 use serde_json::Value;
 
 /// Longer than anything here waits for.
-const PATIENCE: Duration = Duration::from_secs(60);
+const PATIENCE: Duration = Duration::from_mins(1);
 
 pub(crate) struct Line {
     stream: BufReader<UnixStream>,
@@ -63,11 +63,13 @@ impl Line {
         headers: &[(&str, &str)],
         body: &str,
     ) -> io::Result<()> {
-        let headers: String =
-            headers.iter().map(|(name, value)| format!("{name}: {value}\r\n")).collect();
+        let mut lines = String::new();
+        for (name, value) in headers {
+            lines.extend([name, ": ", value, "\r\n"]);
+        }
         let length = body.len();
         let asked = format!(
-            "{method} {place} HTTP/1.1\r\nhost: x\r\ncontent-length: {length}\r\n{headers}\r\n{body}"
+            "{method} {place} HTTP/1.1\r\nhost: x\r\ncontent-length: {length}\r\n{lines}\r\n{body}"
         );
         self.stream.get_mut().write_all(asked.as_bytes())
     }

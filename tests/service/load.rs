@@ -161,14 +161,9 @@ fn look_at_its_memory(served: &Served, seen: &Seen) {
             "belljar_running",
             "belljar_queued",
         ]
-        .map(|row| served.measured(&format!("{row} ")));
-        assert!(used <= budget && running <= 4.0, "{used} of {budget} for {running}");
-        #[expect(
-            clippy::cast_possible_truncation,
-            clippy::cast_sign_loss,
-            reason = "a small number of runs"
-        )]
-        seen.most_queued.fetch_max(queued as u64, Ordering::Relaxed);
+        .map(|row| served.counted(&format!("{row} ")));
+        assert!(used <= budget && running <= 4, "{used} of {budget} for {running}");
+        seen.most_queued.fetch_max(queued, Ordering::Relaxed);
         std::thread::sleep(Duration::from_millis(100));
     }
 }

@@ -5,7 +5,8 @@
     clippy::unwrap_used,
     clippy::panic,
     clippy::indexing_slicing,
-    reason = "a test fails by panicking, and says so"
+    clippy::print_stderr,
+    reason = "a test fails by panicking, and says so, and tells figures to whoever asks"
 )]
 
 mod configured;
@@ -23,6 +24,7 @@ mod probes;
 mod quotas;
 mod served;
 mod sessions;
+mod soak;
 mod socket;
 mod tenants;
 
@@ -45,5 +47,6 @@ fn main() -> ExitCode {
         .with(quotas::tests())
         .with(tenants::tests())
         .with(configured::tests())
+        .with(soak::tests())
         .run()
 }

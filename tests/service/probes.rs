@@ -67,7 +67,7 @@ impl Drop for Sleeping<'_> {
             ask(self.served, &self.tenant, "DELETE", &format!("/v1/runs/{id}"), "");
         }
         let is_quiet = || {
-            self.served.measured("belljar_running ") + self.served.measured("belljar_queued ") < 0.5
+            self.served.counted("belljar_running ") + self.served.counted("belljar_queued ") == 0
         };
         assert!(soon(Duration::from_secs(10), is_quiet), "they do not end");
     }
@@ -125,9 +125,9 @@ pub(crate) fn least_waiting(served: &mut Served, _: &str) -> String {
 
 /// Whether more than one waits once many came at one time.
 pub(crate) fn waiting(served: &mut Served, _: &str) -> String {
-    let ready = || served.measured("belljar_warm_ready{runtime=\"bash\"}");
+    let ready = || served.counted("belljar_warm_ready{runtime=\"bash\"}");
     let until = Instant::now() + Duration::from_secs(2);
-    let mut most = 0.0_f64;
+    let mut most = 0;
     while Instant::now() < until {
         std::thread::scope(|scope| {
             for _ in 0..8 {
@@ -136,12 +136,12 @@ pub(crate) fn waiting(served: &mut Served, _: &str) -> String {
         });
         most = most.max(ready());
     }
-    if most > 1.5 { "more" } else { "one" }.to_owned()
+    if most > 1 { "more" } else { "one" }.to_owned()
 }
 
 pub(crate) fn warm(served: &mut Served, _: &str) -> String {
-    let ready = served.measured("belljar_warm_ready{runtime=\"bash\"}");
-    if ready > 0.5 { "some" } else { "none" }.to_owned()
+    let ready = served.counted("belljar_warm_ready{runtime=\"bash\"}");
+    if ready > 0 { "some" } else { "none" }.to_owned()
 }
 
 pub(crate) fn preloaded(served: &mut Served, _: &str) -> String {
@@ -205,7 +205,7 @@ pub(crate) fn over_the_ceiling(served: &mut Served, key: &str) -> String {
 
 pub(crate) fn at_one_time(served: &mut Served, key: &str) -> String {
     let _sleeping = Sleeping::of(served, tenant(key), 3);
-    served.measured("belljar_running ").to_string()
+    served.counted("belljar_running ").to_string()
 }
 
 pub(crate) fn accepted(served: &mut Served, key: &str) -> String {
@@ -232,7 +232,7 @@ fn session(served: &Served) -> (u16, Value) {
     let row = answered.json();
     if let Some(id) = row["id"].as_str() {
         ask(served, &tenant, "DELETE", &format!("/v1/sessions/{id}"), "");
-        let is_gone = || served.measured("belljar_sessions ") < 0.5;
+        let is_gone = || served.counted("belljar_sessions ") == 0;
         assert!(soon(Duration::from_secs(10), is_gone), "it stays");
     }
     (answered.status, row)
@@ -317,7 +317,7 @@ pub(crate) fn turns(served: &mut Served, key: &str) -> String {
     let blocking = Sleeping::of(served, tenant(""), 1);
     let mut line = Line::to(&served.socket).unwrap();
     let mut asked = Vec::new();
-    for at in 0..12 {
+    for at in 0..24 {
         let tenant = if at % 2 == 0 { &one } else { &other };
         let headers = [("x-belljar-tenant", &**tenant), ("prefer", "respond-async")];
         let run = line.ask("POST", "/v1/runs", &headers, NOTHING).unwrap().json();
@@ -331,6 +331,6 @@ pub(crate) fn turns(served: &mut Served, key: &str) -> String {
     });
     let mut began = began.by_ref().collect::<Vec<_>>();
     began.sort();
-    let first = began.iter().take(6).filter(|(_, tenant)| *tenant == one).count();
-    if first > 4 { "more" } else { "even" }.to_owned()
+    let first = began.iter().take(12).filter(|(_, tenant)| *tenant == one).count();
+    if first > 7 { "more" } else { "even" }.to_owned()
 }

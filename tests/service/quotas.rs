@@ -70,7 +70,7 @@ async fn runs_of_a_minute_are_counted() {
     let served = serve(&["tenants.named.slow.runs_per_minute=30"]);
     let refused = (0..31).map(|_| ask(&served.socket, "slow", ":"));
     let refused = refused.into_iter().find(|answered| answered.status != 200);
-    let refused = refused.expect("more runs than in a minute");
+    let refused = refused.unwrap();
     assert!(refused.retry_after().unwrap() <= Duration::from_secs(2), "{refused:?}");
     assert_eq!(ask(&served.socket, "other", ":").status, 200);
     retry_after_is_true(&served, "slow", &refused, "minute");
@@ -112,7 +112,7 @@ async fn runs_at_one_time_and_those_that_wait_are_bounded() {
 async fn the_queue_of_all_is_bounded_as_well() {
     let served = serve(&["queue.running=1", "queue.queued=1"]);
     let marks = [mark(), mark()];
-    let places = marks.clone().map(|mark| leave_sleeping(&served.socket, "one", &mark).unwrap());
+    let places = marks.map(|mark| leave_sleeping(&served.socket, "one", &mark).unwrap());
     let refused = leave_sleeping(&served.socket, "two", "1").unwrap_err();
     assert!(refused.status == 503 && refused.body.contains("as many runs wait"), "{refused:?}");
     for place in places {

@@ -125,11 +125,12 @@ impl Served {
     }
 
     /// A number that the service tells of itself: the sum of all rows that begin so.
-    pub(crate) fn measured(&self, row: &str) -> f64 {
+    pub(crate) fn counted(&self, row: &str) -> u64 {
         let (status, text) = self.ask("GET", "/metrics", "");
         assert_eq!(status, 200, "{text}");
         let rows = text.lines().filter(|line| line.starts_with(row));
-        rows.filter_map(|line| line.rsplit_once(' ')?.1.parse::<f64>().ok()).sum()
+        let values = rows.map(|line| line.rsplit_once(' ').unwrap().1.trim_end_matches(".0"));
+        values.map(|value| value.parse::<u64>().unwrap()).sum()
     }
 
     /// How it ends, if it does so soon.

@@ -232,7 +232,7 @@ async fn what_makes_no_sense_is_refused() {
         (r#"{"runtime":"bash","limits":{"wall_ms":1}}"#, "lifetime_ms"),
         (r#"{"runtime":"bash","cdoe":"1"}"#, "cdoe"),
         (r#"{"runtime":"js"}"#, "session"),
-        (r#"{}"#, "runtime"),
+        ("{}", "runtime"),
     ] {
         let (status, problem) = served.ask("POST", "/v1/sessions", body);
         assert!(status == 400 && problem.contains(mentions), "{body}: {status} {problem}");

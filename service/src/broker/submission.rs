@@ -174,6 +174,6 @@ impl From<Busy> for Problem {
     fn from(busy: Busy) -> Self {
         let fault = if busy.is_own { Whose::Caller } else { Whose::Host };
         let (retry_after_ms, may_retry) = (Some(busy.retry_after_ms), busy.may_retry);
-        Self { fault, retry_after_ms, may_retry, ..Self::overloaded(busy.why) }
+        Self { fault, may_retry, retry_after_ms, ..Self::overloaded(busy.why) }
     }
 }

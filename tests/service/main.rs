@@ -5,9 +5,11 @@
     clippy::unwrap_used,
     clippy::panic,
     clippy::indexing_slicing,
-    reason = "a test fails by panicking, and says so"
+    clippy::print_stderr,
+    reason = "a test fails by panicking, and says so, and tells figures to whoever asks"
 )]
 
+mod configured;
 mod contract;
 mod crash;
 mod drain;
@@ -16,14 +18,19 @@ mod hostile;
 mod kinds;
 mod lifecycle;
 mod line;
+mod load;
 mod measured;
 mod parity;
+mod probes;
+mod quotas;
 mod remote;
 mod served;
 mod sessions;
+mod soak;
 mod socket;
 mod sshd;
 mod systemd;
+mod tenants;
 mod versions;
 
 use std::process::ExitCode;
@@ -45,5 +52,10 @@ fn main() -> ExitCode {
         .with(systemd::tests())
         .with(hostile::tests())
         .with(crash::tests())
+        .with(load::tests())
+        .with(quotas::tests())
+        .with(tenants::tests())
+        .with(configured::tests())
+        .with(soak::tests())
         .run()
 }

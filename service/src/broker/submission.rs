@@ -1,15 +1,16 @@
 //! How a request becomes a run.
 
+use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Duration;
 
-use futures_util::future::{Either, poll_immediate, ready};
+use futures_util::future::{Either, Ready, poll_immediate, ready};
 use sha2::{Digest, Sha256};
 use tokio::time::sleep;
 
 use super::{Broker, Held, Phase, Ticket, attend};
 use crate::json::{Problem, Request, Whose};
-use crate::queue::Busy;
+use crate::queue::{Busy, Turn};
 use crate::store::{Opened, Opening, Row};
 
 /// How often a run that is known and neither goes on nor is over is looked for, and how long after.
@@ -41,6 +42,9 @@ pub(crate) enum Submitted {
     /// It was accepted before, and is over.
     Over(Box<Row>),
 }
+
+type Place = Either<Pin<Box<dyn Future<Output = Admitted> + Send>>, Ready<Admitted>>;
+type Admitted = Result<Turn, Busy>;
 
 /// A run that has not ended, and the broker that waits for it.
 pub(super) struct Alive(pub(super) Arc<Broker>);
@@ -84,23 +88,37 @@ impl Broker {
         let labels = std::mem::take(&mut wish.labels);
         let ticket =
             Ticket::new(id, Arc::clone(&tenant), wish.runtime.clone(), labels, is_detached);
+        let memory_bytes = wish.limits.memory_bytes;
+        // Whoever has a key may have a run already. All others are refused before they cost a write.
+        let has_key = key.is_some();
+        let place = if has_key { None } else { Some(self.place(&tenant, memory_bytes).await?) };
         if let Some(known) = self.enter(opening(&ticket, key)).await? {
             return Ok(known);
         }
-        let queue = self.queue.clone();
-        let memory_bytes = wish.limits.memory_bytes;
-        let mut turn = Box::pin(async move { queue.admit(&tenant, memory_bytes).await });
-        let turn = match poll_immediate(&mut turn).await {
-            None => Either::Left(turn),
-            Some(Ok(turn)) => Either::Right(ready(Ok(turn))),
-            Some(Err(busy)) => {
-                self.store.withdraw(&ticket.id).await?;
-                return Err(busy.into());
-            }
+        let turn = match place {
+            Some(turn) => turn,
+            None => match self.place(&tenant, memory_bytes).await {
+                Ok(turn) => turn,
+                Err(busy) => {
+                    self.store.withdraw(&ticket.id).await?;
+                    return Err(busy.into());
+                }
+            },
         };
         self.tickets().insert(ticket.id.clone(), Arc::clone(&ticket));
         tokio::spawn(attend::attend(alive, Arc::clone(&ticket), wish, turn, room));
         Ok(Submitted::New(Held { ticket }))
+    }
+
+    /// A turn, or a place in the queue that becomes one.
+    async fn place(&self, tenant: &Arc<str>, memory_bytes: u64) -> Result<Place, Busy> {
+        let (queue, tenant) = (self.queue.clone(), Arc::clone(tenant));
+        let mut turn: Pin<Box<dyn Future<Output = _> + Send>> =
+            Box::pin(async move { queue.admit(&tenant, memory_bytes).await });
+        match poll_immediate(&mut turn).await {
+            None => Ok(Either::Left(turn)),
+            Some(turn) => turn.map(|turn| Either::Right(ready(Ok(turn)))),
+        }
     }
 
     /// Enters a run in the history; or finds the one that has its key.

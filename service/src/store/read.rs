@@ -10,6 +10,10 @@ const MOST_ROWS: u32 = 1000;
 const COLUMNS: &str = "runs.id, tenant, runtime, status, created_ms, started_ms, ended_ms, \
                        wall_ms, labels, is_problem";
 
+/// A run of another tenant is none that anything could come before.
+const BEFORE: &str = "seq < (SELECT last.seq FROM runs AS last
+                             WHERE last.id = ? AND last.tenant = runs.tenant)";
+
 /// A run, of this tenant if one is named.
 pub(super) fn find(
     connection: &Connection,
@@ -45,7 +49,7 @@ pub(super) fn list(connection: &Connection, query: &Query) -> rusqlite::Result<V
         ("tenant = ?", &query.tenant),
         ("status = ?", &query.status),
         ("runtime = ?", &query.runtime),
-        ("seq < (SELECT seq FROM runs WHERE id = ?)", &query.before),
+        (BEFORE, &query.before),
     ];
     for (text, value) in equal {
         if let Some(value) = value {

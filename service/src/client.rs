@@ -193,6 +193,9 @@ impl Service {
         match sent.await {
             Ok(answer) => {
                 same_contract(answer.headers())?;
+                if let Some(ssh) = &mut self.ssh {
+                    ssh.is_through();
+                }
                 Ok(answer)
             }
             // A shell that greets even those who give it one command.

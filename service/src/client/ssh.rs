@@ -5,6 +5,7 @@ use std::ffi::OsString;
 use std::io;
 use std::path::Path;
 use std::process::{ExitStatus, Stdio};
+use std::thread;
 use std::time::Duration;
 
 use tokio::io::{AsyncRead, AsyncWrite, join};
@@ -16,6 +17,8 @@ use crate::json::{Problem, Whose};
 
 /// How long it may take to end when its other end has.
 const END_PATIENCE: Duration = Duration::from_secs(2);
+/// And to leave a terminal as it was.
+const LAST_ACT: Duration = Duration::from_millis(100);
 /// What ssh ends with when there is no connection, and a shell when there is no program.
 const NO_CONNECTION: i32 = 255;
 const NO_PROGRAM: i32 = 127;
@@ -56,6 +59,8 @@ pub(super) enum Manner {
 #[derive(Debug)]
 pub(super) struct Ssh {
     child: Child,
+    /// Whether it may be asking for a password.
+    may_ask: bool,
 }
 
 impl Ssh {
@@ -80,13 +85,28 @@ impl Ssh {
         let (Some(stdin), Some(stdout)) = (child.stdin.take(), child.stdout.take()) else {
             return Err(io::ErrorKind::BrokenPipe.into());
         };
-        Ok((Self { child }, join(stdout, stdin)))
+        Ok((Self { child, may_ask: manner == Manner::Asks }, join(stdout, stdin)))
+    }
+
+    /// The other side has answered.
+    pub(super) fn is_through(&mut self) {
+        self.may_ask = false;
     }
 
     /// Why there is no answer from `host`, if ssh can tell.
     pub(super) async fn why(&mut self, host: &Host) -> Option<Problem> {
         let ended = timeout(END_PATIENCE, self.child.wait()).await.ok()?.ok()?;
         Some(explain(host, ended))
+    }
+}
+
+impl Drop for Ssh {
+    fn drop(&mut self) {
+        if self.may_ask && matches!(self.child.try_wait(), Ok(None)) {
+            // Who asks for a password has switched off that a terminal shows what is typed, and
+            // hears of an interruption when belljar does.
+            thread::sleep(LAST_ACT);
+        }
     }
 }
 

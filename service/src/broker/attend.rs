@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use belljar::Run;
+use tokio::time::sleep;
 
 use super::submission::Alive;
 use super::ticket::{Answer, Ended};
@@ -11,6 +12,9 @@ use super::{Broker, Phase, Ticket, Told};
 use crate::json::{Outcome, Problem, Whose, Wish, now_ms, rfc3339};
 use crate::queue::{Busy, Turn};
 use crate::sandboxes::Wanted;
+
+/// That a run has started is history after this. Most are over by then, and their ends say so.
+const LONG: Duration = Duration::from_millis(25);
 
 pub(super) async fn attend(
     alive: Alive,
@@ -56,7 +60,6 @@ async fn run(
     // Never left halfway: what a start has made is unmade by whoever has its run.
     let mut run = Box::pin(sandbox.start(source)).await?;
     drop(room);
-    broker.store.started(&ticket.id, now_ms());
     ticket.give_input(run.input());
     ticket.tell(Told::Started);
     let is_over = watch(broker, ticket, &mut run).await;
@@ -72,11 +75,19 @@ async fn run(
 /// Passes on what a run writes; whether it came to its end by itself.
 async fn watch(broker: &Broker, ticket: &Ticket, run: &mut Run) -> bool {
     let mut ending = std::pin::pin!(broker.reaches(Phase::Ending));
+    let began_ms = now_ms();
+    let mut long = std::pin::pin!(sleep(LONG));
+    let mut is_long = false;
     loop {
         let chunk = tokio::select! {
             chunk = run.output() => chunk,
             () = ticket.end.notified() => return false,
             () = &mut ending => return false,
+            () = &mut long, if !is_long => {
+                is_long = true;
+                broker.store.started(&ticket.id, began_ms);
+                continue;
+            }
         };
         match chunk {
             Some(chunk) => ticket.tell(Told::Output(chunk)),

@@ -47,7 +47,8 @@ fn latency(effort: Effort, jars: &Jars, sandbox: &Sandbox, service: &Service) ->
     let source = Source::code(PRINT);
     let mut door = service.connect()?;
     let mut contest = Contest::default();
-    contest.measure(LIBRARY, || jars.time(sandbox, &source));
+    // As its caller sees it, on another thread, as the other row is.
+    contest.enter(LIBRARY, || jars.run(sandbox, &source).map(drop));
     contest.rest(REST);
     contest.enter(DOOR, || run(&mut door));
     contest.rest(REST);

@@ -16,13 +16,20 @@ use crate::sandboxes::Wanted;
 /// That a run has started is history after this. Most are over by then, and their ends say so.
 const LONG: Duration = Duration::from_millis(25);
 
-pub(super) async fn attend(
-    alive: Alive,
-    ticket: Arc<Ticket>,
-    wish: Wish,
-    turn: impl Future<Output = Result<Turn, Busy>> + Unpin,
-    room: Box<dyn Send>,
-) {
+/// A run that was accepted, and its place in the queue.
+pub(super) struct Attending<P> {
+    pub(super) alive: Alive,
+    pub(super) ticket: Arc<Ticket>,
+    pub(super) wish: Wish,
+    pub(super) turn: P,
+    pub(super) room: Box<dyn Send>,
+}
+
+pub(super) async fn attend<P>(attending: Attending<P>)
+where
+    P: Future<Output = Result<Turn, Busy>> + Unpin,
+{
+    let Attending { alive, ticket, wish, turn, room } = attending;
     let broker = &*alive.0;
     let accepted = Instant::now();
     let turn = tokio::select! {

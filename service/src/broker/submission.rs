@@ -6,9 +6,11 @@ use std::time::Duration;
 
 use futures_util::future::{Either, Ready, poll_immediate, ready};
 use sha2::{Digest, Sha256};
+use tokio::sync::oneshot;
 use tokio::time::sleep;
 
-use super::{Broker, Held, Phase, Ticket, attend};
+use super::attend::{self, Attending};
+use super::{Broker, Held, Phase, Ticket};
 use crate::json::{Problem, Request, Whose};
 use crate::queue::{Busy, Turn};
 use crate::store::{Opened, Opening, Row};
@@ -66,11 +68,35 @@ impl Broker {
         submission: Submission,
     ) -> Result<Submitted, Problem> {
         // A caller that leaves must not leave a record behind that nobody closes.
-        let accepted = tokio::spawn(Arc::clone(self).accept(submission)).await;
-        accepted.unwrap_or_else(|_| Err(Problem::torn()))
+        let (tell, told) = oneshot::channel();
+        tokio::spawn(Arc::clone(self).see_to(submission, tell));
+        told.await.unwrap_or_else(|_| Err(Problem::torn()))
     }
 
-    async fn accept(self: Arc<Self>, submission: Submission) -> Result<Submitted, Problem> {
+    /// All of a run in one task: no other has to be woken before it begins.
+    async fn see_to(
+        self: Arc<Self>,
+        submission: Submission,
+        tell: oneshot::Sender<Result<Submitted, Problem>>,
+    ) {
+        let attending = match self.accept(submission).await {
+            Ok((submitted, attending)) => {
+                // Held by nobody, it is cancelled.
+                drop(tell.send(Ok(submitted)));
+                attending
+            }
+            Err(problem) => return drop(tell.send(Err(problem))),
+        };
+        if let Some(attending) = attending {
+            Box::pin(attend::attend(attending)).await;
+        }
+    }
+
+    /// What is told of it, and what there is to do then.
+    async fn accept(
+        self: Arc<Self>,
+        submission: Submission,
+    ) -> Result<(Submitted, Option<Attending<Place>>), Problem> {
         let Submission { tenant, request, key, is_detached, room } = submission;
         let is_detached = is_detached || key.is_some();
         // Before it is asked whether any begins: an end that comes meanwhile waits for this one.
@@ -93,7 +119,7 @@ impl Broker {
         let has_key = key.is_some();
         let place = if has_key { None } else { Some(self.place(&tenant, memory_bytes).await?) };
         if let Some(known) = self.enter(opening(&ticket, key)).await? {
-            return Ok(known);
+            return Ok((known, None));
         }
         let turn = match place {
             Some(turn) => turn,
@@ -106,8 +132,8 @@ impl Broker {
             },
         };
         self.tickets().insert(ticket.id.clone(), Arc::clone(&ticket));
-        tokio::spawn(attend::attend(alive, Arc::clone(&ticket), wish, turn, room));
-        Ok(Submitted::New(Held { ticket }))
+        let attending = Attending { alive, ticket: Arc::clone(&ticket), wish, turn, room };
+        Ok((Submitted::New(Held { ticket }), Some(attending)))
     }
 
     /// A turn, or a place in the queue that becomes one.

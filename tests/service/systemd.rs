@@ -33,20 +33,27 @@ async fn who_starts_a_service_hears_when_it_serves() {
     ];
     for (heard, address) in sockets {
         heard.set_read_timeout(Some(PATIENCE)).unwrap();
-        let told = || {
-            let mut bytes = [0; 64];
-            let length = heard.recv(&mut bytes).unwrap();
-            String::from_utf8_lossy(&bytes[..length]).into_owned()
-        };
         let socket = directory.path().join("socket");
         let mut serve = belljar(&["serve", "--socket", socket.to_str().unwrap()]);
         let child = serve.env("NOTIFY_SOCKET", &address).spawn().unwrap();
-        assert_eq!(told(), "READY=1", "{address}");
+        assert_eq!(told(&heard), "READY=1", "{address}");
         let run = belljar(&["run", "--socket", socket.to_str().unwrap(), "-r", "js", "-c", "1"]);
         assert!({ run }.status().unwrap().success());
         kill(Pid::from_raw(child.id().cast_signed()), Signal::SIGTERM).unwrap();
-        assert_eq!(told(), "STOPPING=1", "{address}");
+        assert_eq!(told(&heard), "STOPPING=1", "{address}");
         assert!(wait(child).success());
+    }
+}
+
+/// What was said, whoever's child ends meanwhile.
+fn told(heard: &UnixDatagram) -> String {
+    let mut bytes = [0; 64];
+    loop {
+        match heard.recv(&mut bytes) {
+            Ok(length) => return String::from_utf8_lossy(&bytes[..length]).into_owned(),
+            Err(error) if error.kind() == ErrorKind::Interrupted => {}
+            Err(error) => panic!("nothing was said: {error}"),
+        }
     }
 }
 
@@ -76,14 +83,7 @@ os.execv(program, [program, 'serve'])
         .env_remove("BELLJAR_CONFIG")
         .spawn()
         .unwrap();
-    // A child that ends elsewhere in these tests interrupts it.
-    let told = loop {
-        match heard.recv(&mut [0; 64]) {
-            Err(error) if error.kind() == ErrorKind::Interrupted => {}
-            told => break told.unwrap(),
-        }
-    };
-    assert_eq!(told, "READY=1".len());
+    assert_eq!(told(&heard), "READY=1");
     let run = belljar(&["run", "--socket", path.to_str().unwrap(), "-r", "js", "-c", "1"]);
     assert!({ run }.status().unwrap().success());
     kill(Pid::from_raw(child.id().cast_signed()), Signal::SIGTERM).unwrap();

@@ -3,12 +3,15 @@
 mod attack;
 mod collected;
 mod config;
+mod dial;
 mod doctor;
 mod explain;
 mod input;
 mod interrupt;
 mod limits;
 mod logs;
+mod manual;
+mod mcp;
 mod options;
 mod place;
 mod run;
@@ -55,9 +58,13 @@ pub fn main() -> ExitCode {
         Ok(match options.command {
             Command::Run(options) => run::main(*options)?,
             Command::Serve(options) => serve::main(&options)?,
+            Command::Mcp(options) => mcp::main(*options)?,
             Command::Config(options) => config::main(&options)?,
             Command::Runs(options) => return runs::main(&options),
             Command::Logs(options) => return logs::main(&options),
+            Command::Completions { shell } => manual::completions(shell)?,
+            Command::Man(options) => manual::main(&options)?,
+            Command::Dial(options) => return dial::main(&options),
             Command::Doctor { json, attack: false } => doctor::main(json)?,
             Command::Doctor { json, attack: true } => attack::main(json)?,
             Command::Runtimes { json, directory } => runtimes::main(json, directory)?,

@@ -1,7 +1,12 @@
-//! The other end of the socket: a run that takes place in a service.
+//! The other end of a socket, of this host or of another: a run that takes place in a service.
+
+mod address;
+mod lines;
+mod query;
+mod ssh;
 
 use std::io;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::time::Duration;
 
 use belljar::Chunk;
@@ -9,20 +14,28 @@ use http_body_util::{BodyExt, Full, Limited};
 use hyper::body::{Bytes, Incoming};
 use hyper::client::conn::http1::{SendRequest, handshake};
 use hyper::header::{ACCEPT, CONTENT_TYPE, HOST};
-use hyper::{Method, Response};
+use hyper::{HeaderMap, Method, Response};
 use hyper_util::rt::TokioIo;
 use nix::unistd::geteuid;
 use serde::de::DeserializeOwned;
+use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::UnixStream;
 use tokio::time::{sleep, timeout};
 
 use crate::http::USUAL_BODY_BYTES;
-use crate::json::{self, Event, Outcome, Problem, Request, Whose};
+use crate::json::{self, API, Event, Outcome, Problem, Request, VERSION, Whose};
+pub(crate) use address::{Address, Host};
+use lines::Lines;
+pub(crate) use query::{escape, with_query};
+use ssh::{Manner, Ssh};
 
-/// How long a service may take before a run has started.
+/// How long a service may take before a run has started, and one that somebody may have to give a
+/// password to.
 const PATIENCE: Duration = Duration::from_mins(1);
+const FAR_PATIENCE: Duration = Duration::from_mins(3);
 /// And how long to end one.
 const END_PATIENCE: Duration = Duration::from_secs(5);
+const FAR_END_PATIENCE: Duration = Duration::from_secs(20);
 /// How often one that has too much to do is asked again, and how long after.
 const RETRIES: (u32, Duration) = (100, Duration::from_millis(20));
 /// More than any event with all that a run may write.
@@ -32,42 +45,39 @@ const MOST_PROBLEM_BYTES: usize = 1 << 20;
 
 const EVENTS: &str = "application/x-ndjson";
 
-/// A connection to a service.
+/// A connection to a service, for one request after the other.
 pub(crate) struct Service {
-    socket: PathBuf,
+    address: Address,
     sender: SendRequest<Full<Bytes>>,
+    ssh: Option<Ssh>,
 }
 
 /// A run in a service. Dropping this kills it.
 pub(crate) struct Attended {
     id: String,
-    socket: PathBuf,
+    /// What goes on only while this is there.
+    service: Service,
     lines: Lines,
     ended: Option<Result<Box<Outcome>, Problem>>,
 }
 
-/// An answer, line by line.
-struct Lines {
-    body: Incoming,
-    buffer: Vec<u8>,
-    /// In which there is no end of a line.
-    searched: usize,
-}
-
 impl Service {
     /// # Errors
-    /// When nobody listens on `socket`, or somebody who is to see no secret of this user.
-    pub(crate) async fn at(socket: &Path) -> io::Result<Self> {
-        let stream = connect(socket).await?;
-        let (peer, own) = (stream.peer_cred()?.uid(), geteuid());
-        if peer != own.as_raw() && peer != 0 && !own.is_root() {
-            return Err(io::Error::other(format!("it belongs to user {peer}")));
-        }
-        let (sender, connection) =
-            handshake(TokioIo::new(stream)).await.map_err(io::Error::other)?;
-        // How it ends is seen by whoever waits for the answer.
-        tokio::spawn(async move { drop(connection.await) });
-        Ok(Self { socket: socket.to_owned(), sender })
+    /// When nobody listens there, or somebody who is to see no secret of this user. Whether another
+    /// host can be reached turns out with the first request.
+    pub(crate) async fn at(address: &Address) -> io::Result<Self> {
+        Self::reach(address, Manner::Asks).await
+    }
+
+    async fn reach(address: &Address, manner: Manner) -> io::Result<Self> {
+        let (sender, ssh) = match address {
+            Address::Socket(path) => (shake(connect(path).await?).await?, None),
+            Address::Host(host) => {
+                let (ssh, stream) = Ssh::to(host, manner)?;
+                (shake(stream).await?, Some(ssh))
+            }
+        };
+        Ok(Self { address: address.clone(), sender, ssh })
     }
 
     /// Starts a run, and returns once its payload runs behind walls that were looked at.
@@ -84,7 +94,8 @@ impl Service {
                 USUAL_BODY_BYTES >> 20,
             )));
         }
-        let started = timeout(PATIENCE, self.begin(body)).await;
+        let patience = self.patience();
+        let started = timeout(patience, self.begin(body)).await;
         started.unwrap_or_else(|_| Err(gone("the service does not answer")))
     }
 
@@ -92,10 +103,10 @@ impl Service {
     ///
     /// # Errors
     /// What the service says, or that it does not.
-    pub(crate) async fn get<T: DeserializeOwned>(self, place: &str) -> Result<T, Problem> {
+    pub(crate) async fn get<T: DeserializeOwned>(&mut self, place: &str) -> Result<T, Problem> {
+        let patience = self.patience();
         let asked = async {
-            let accept = "application/json";
-            let answer = send(self.sender, Method::GET, place, accept, String::new()).await?;
+            let answer = self.send(Method::GET, place, "application/json", String::new()).await?;
             let status = answer.status();
             let body = Limited::new(answer.into_body(), MOST_LINE_BYTES).collect().await;
             let body = body.map_err(|error| gone(&format!("its answer broke off: {error}")))?;
@@ -106,21 +117,39 @@ impl Service {
             }
             serde_json::from_slice(&bytes).map_err(|error| strange(&error.to_string()))
         };
-        let answered = timeout(PATIENCE, asked).await;
+        let answered = timeout(patience, asked).await;
         answered.unwrap_or_else(|_| Err(gone("the service does not answer")))
     }
 
-    async fn begin(self, body: String) -> Result<Attended, Problem> {
-        let Self { socket, sender } = self;
-        let answer = send(sender, Method::POST, "/v1/runs", EVENTS, body).await?;
+    /// Posts a message, with headers beside those that every message has.
+    ///
+    /// # Errors
+    /// When the service went away, or is another.
+    pub(crate) async fn post(
+        mut self,
+        place: &str,
+        headers: HeaderMap,
+        body: Vec<u8>,
+    ) -> Result<Response<Incoming>, Problem> {
+        let request = hyper::Request::post(place).header(HOST, "belljar");
+        let mut request = request
+            .header(CONTENT_TYPE, "application/json")
+            .body(Full::from(body))
+            .map_err(|error| strange(&error.to_string()))?;
+        request.headers_mut().extend(headers);
+        self.pass(request).await
+    }
+
+    async fn begin(mut self, body: String) -> Result<Attended, Problem> {
+        let answer = self.send(Method::POST, "/v1/runs", EVENTS, body).await?;
         let status = answer.status();
-        let mut lines = Lines { body: answer.into_body(), buffer: Vec::new(), searched: 0 };
+        let mut lines = Lines::new(answer.into_body());
         if !status.is_success() {
             let line = lines.next(MOST_PROBLEM_BYTES).await?.unwrap_or_default();
             let problem = serde_json::from_slice(&line);
             return Err(problem.unwrap_or_else(|_| strange(&format!("it says {status}"))));
         }
-        let mut attended = Attended { id: String::new(), socket, lines, ended: None };
+        let mut attended = Attended { id: String::new(), service: self, lines, ended: None };
         loop {
             match attended.event().await? {
                 Event::Queued { id } => attended.id = id,
@@ -132,6 +161,57 @@ impl Service {
                 _ => return Err(strange("its first word is not that the run has started")),
             }
         }
+    }
+
+    async fn send(
+        &mut self,
+        method: Method,
+        place: &str,
+        accept: &str,
+        body: String,
+    ) -> Result<Response<Incoming>, Problem> {
+        let request = hyper::Request::builder()
+            .method(method)
+            .uri(place)
+            .header(HOST, "belljar")
+            .header(CONTENT_TYPE, "application/json")
+            .header(ACCEPT, accept)
+            .body(Full::from(body))
+            .map_err(|error| strange(&error.to_string()))?;
+        self.pass(request).await
+    }
+
+    /// The answer of a service that speaks as this side does.
+    async fn pass(
+        &mut self,
+        request: hyper::Request<Full<Bytes>>,
+    ) -> Result<Response<Incoming>, Problem> {
+        let sent = async {
+            self.sender.ready().await?;
+            self.sender.send_request(request).await
+        };
+        match sent.await {
+            Ok(answer) => {
+                same_contract(answer.headers())?;
+                if let Some(ssh) = &mut self.ssh {
+                    ssh.is_through();
+                }
+                Ok(answer)
+            }
+            // A shell that greets even those who give it one command.
+            Err(error) if error.is_parse() => Err(strange("what comes back is no HTTP")),
+            Err(error) => {
+                let why = match (&mut self.ssh, &self.address) {
+                    (Some(ssh), Address::Host(host)) => ssh.why(host).await,
+                    _ => None,
+                };
+                Err(why.unwrap_or_else(|| gone(&format!("the service went away: {error}"))))
+            }
+        }
+    }
+
+    fn patience(&self) -> Duration {
+        if self.ssh.is_some() { FAR_PATIENCE } else { PATIENCE }
     }
 }
 
@@ -174,15 +254,27 @@ impl Attended {
     /// # Errors
     /// As for [`Attended::wait`]. Whatever goes wrong, the run ends with this connection.
     pub(crate) async fn kill(self) -> Result<Box<Outcome>, Problem> {
-        let (socket, place) = (self.socket.clone(), format!("/v1/runs/{}", self.id));
+        let (address, place) = (self.service.address.clone(), format!("/v1/runs/{}", self.id));
+        let is_far = self.service.ssh.is_some();
         let told = async {
-            let service = Service::at(&socket).await.map_err(|error| gone(&error.to_string()))?;
+            let service = Service::reach(&address, Manner::Silent).await;
+            let mut service = service.map_err(|error| gone(&error.to_string()))?;
             // That it is not found means that it has ended by itself.
-            send(service.sender, Method::DELETE, &place, EVENTS, String::new()).await?;
+            service.send(Method::DELETE, &place, EVENTS, String::new()).await?;
             self.wait().await
         };
-        let ended = timeout(END_PATIENCE, told).await;
-        ended.unwrap_or_else(|_| Err(gone("the service does not end the run")))
+        let patience = if is_far { FAR_END_PATIENCE } else { END_PATIENCE };
+        match timeout(patience, told).await {
+            Err(_) => Err(gone("the service does not end the run")),
+            Ok(Err(problem)) if is_far => Err(Problem {
+                message: format!(
+                    "the run ended with its connection, and what came of it is unknown: {}",
+                    problem.message
+                ),
+                ..problem
+            }),
+            Ok(ended) => ended,
+        }
     }
 
     async fn event(&mut self) -> Result<Event, Problem> {
@@ -192,84 +284,53 @@ impl Attended {
     }
 }
 
-impl Lines {
-    /// Cancellation safe.
-    async fn next(&mut self, most_bytes: usize) -> Result<Option<Vec<u8>>, Problem> {
-        loop {
-            let fresh = self.buffer.get(self.searched..).unwrap_or_default();
-            if let Some(at) = fresh.iter().position(|byte| *byte == b'\n') {
-                let rest = self.buffer.split_off(self.searched + at + 1);
-                self.searched = 0;
-                return Ok(Some(std::mem::replace(&mut self.buffer, rest)));
-            }
-            self.searched = self.buffer.len();
-            if self.buffer.len() > most_bytes {
-                return Err(strange("its line does not end"));
-            }
-            let lost = "the service went away before the run had ended";
-            match self.body.frame().await {
-                Some(Ok(frame)) => {
-                    if let Ok(data) = frame.into_data() {
-                        self.buffer.extend_from_slice(&data);
-                    }
-                }
-                Some(Err(_)) => return Err(gone(lost)),
-                None => return Ok(None),
-            }
-        }
-    }
-}
-
-async fn send(
-    mut sender: SendRequest<Full<Bytes>>,
-    method: Method,
-    place: &str,
-    accept: &str,
-    body: String,
-) -> Result<Response<Incoming>, Problem> {
-    let request = hyper::Request::builder()
-        .method(method)
-        .uri(place)
-        .header(HOST, "belljar")
-        .header(CONTENT_TYPE, "application/json")
-        .header(ACCEPT, accept)
-        .body(Full::from(body))
-        .map_err(|error| strange(&error.to_string()))?;
-    sender
-        .send_request(request)
-        .await
-        .map_err(|error| gone(&format!("the service went away: {error}")))
-}
-
-/// The place with a query: a name and a value each, where there is a value.
-pub(crate) fn with_query(place: &str, pairs: &[(&str, Option<String>)]) -> String {
-    let given = pairs.iter().filter_map(|(name, value)| Some((name, value.as_ref()?)));
-    let query: Vec<_> = given.map(|(name, value)| format!("{name}={}", escape(value))).collect();
-    if query.is_empty() { place.to_owned() } else { format!("{place}?{}", query.join("&")) }
-}
-
-/// Everything but what RFC 3986 reserves for nothing becomes its bytes in hexadecimal.
-pub(crate) fn escape(text: &str) -> String {
-    let mut escaped = String::with_capacity(text.len());
-    for byte in text.bytes() {
-        if byte.is_ascii_alphanumeric() || b"-._~".contains(&byte) {
-            escaped.push(char::from(byte));
-        } else {
-            escaped.extend(["%", &format!("{byte:02X}")]);
-        }
-    }
-    escaped
-}
-
-/// A socket whose queue is full is one that somebody listens on.
-async fn connect(socket: &Path) -> io::Result<UnixStream> {
+/// A stream to the service that listens on `socket`. One whose queue is full is one that somebody
+/// listens on.
+///
+/// # Errors
+/// When nobody does, or somebody who is to see no secret of this user.
+pub(crate) async fn connect(socket: &Path) -> io::Result<UnixStream> {
     for _ in 0..RETRIES.0 {
         match UnixStream::connect(socket).await {
             Err(error) if error.kind() == io::ErrorKind::WouldBlock => sleep(RETRIES.1).await,
-            connected => return connected,
+            connected => return connected.and_then(of_this_user),
         }
     }
     Err(io::ErrorKind::WouldBlock.into())
+}
+
+fn of_this_user(stream: UnixStream) -> io::Result<UnixStream> {
+    let (peer, own) = (stream.peer_cred()?.uid(), geteuid());
+    if peer != own.as_raw() && peer != 0 && !own.is_root() {
+        return Err(io::Error::other(format!("it belongs to user {peer}")));
+    }
+    Ok(stream)
+}
+
+async fn shake(
+    stream: impl AsyncRead + AsyncWrite + Send + Unpin + 'static,
+) -> io::Result<SendRequest<Full<Bytes>>> {
+    let (sender, connection) = handshake(TokioIo::new(stream)).await.map_err(io::Error::other)?;
+    // How it ends is seen by whoever waits for the answer.
+    tokio::spawn(async move { drop(connection.await) });
+    Ok(sender)
+}
+
+/// What another number means is not known, so nothing of its answers is read.
+fn same_contract(headers: &HeaderMap) -> Result<(), Problem> {
+    let told = |name: &str| headers.get(name).and_then(|value| value.to_str().ok());
+    let theirs = match told("belljar-api") {
+        Some(API) => return Ok(()),
+        Some(other) => {
+            format!("belljar {} with Api {other}", told("belljar-version").unwrap_or("?"))
+        }
+        None => "something without an Api of belljar".to_owned(),
+    };
+    let what = format!(
+        "this is belljar {VERSION} with Api {API}, and what answers is {theirs}: use the same \
+         version on both sides, and start the service anew"
+    );
+    Err(Problem::new("internal", Whose::Host, what))
 }
 
 fn gone(message: &str) -> Problem {
@@ -278,21 +339,4 @@ fn gone(message: &str) -> Problem {
 
 fn strange(message: &str) -> Problem {
     Problem::new("internal", Whose::Host, format!("this is no service of belljar: {message}"))
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_query_carries_any_text() {
-        let pairs = [
-            ("label", Some("k=v&x ä/%".to_owned())),
-            ("status", None),
-            ("limit", Some("5".to_owned())),
-        ];
-        let expected = "/v1/runs?label=k%3Dv%26x%20%C3%A4%2F%25&limit=5";
-        assert_eq!(with_query("/v1/runs", &pairs), expected);
-        assert_eq!(with_query("/v1/runs", &[("status", None)]), "/v1/runs");
-    }
 }

@@ -6,6 +6,7 @@ mod connection;
 mod events;
 mod headers;
 mod host;
+mod mcp;
 mod multipart;
 mod past;
 mod routes;
@@ -24,6 +25,7 @@ use tokio::time::{sleep, timeout};
 
 use crate::broker::{Broker, LAST_WORDS};
 use crate::config::Config;
+pub(crate) use answer::ProblemRow;
 pub(crate) use body::USUAL_BODY_BYTES;
 pub(crate) use socket::{Access, Listening, usual_socket};
 
@@ -45,6 +47,8 @@ pub(crate) struct Server {
     /// The largest body of a request.
     most_body_bytes: usize,
     tells_metrics: bool,
+    /// Unless it is switched off.
+    mcp: Option<mcp::Door>,
 }
 
 impl Server {
@@ -52,6 +56,10 @@ impl Server {
         let most_connections = most_connections(config.service.connections);
         let most_body_bytes = usize::try_from(config.service.body_bytes).unwrap_or(usize::MAX);
         Arc::new(Self {
+            mcp: config
+                .mcp
+                .enabled
+                .then(|| mcp::Door::new(&broker, most_body_bytes, &config.mcp.origins)),
             broker,
             room: Arc::new(Semaphore::new(
                 most_body_bytes.saturating_mul(BODIES_AT_ONCE).min(Semaphore::MAX_PERMITS),

@@ -13,23 +13,30 @@ mod rich;
 mod runtimes;
 mod session;
 pub(crate) mod time;
+mod version;
 
 use std::collections::BTreeMap;
 
 use serde::Serialize;
 
-pub(crate) use data::Encoded;
+#[cfg(test)]
+pub(crate) use data::Base64;
+pub(crate) use data::{Data, Encoded};
 pub(crate) use event::Event;
-pub(crate) use history::{HistoryPage, HistoryRow};
+pub(crate) use history::{HistoryPage, HistoryRow, PendingRow};
 pub(crate) use host::{HostRow, level_name};
 pub(crate) use limits::{LimitsRow, millis};
 pub(crate) use log::{LogEntry, LogPage};
-pub(crate) use outcome::{Artifact, Denial, Outcome};
+pub(crate) use outcome::{Artifact, Denial, Outcome, Output};
 pub(crate) use problem::{Problem, Whose};
 pub(crate) use request::{Request, Wish, floor};
+pub(crate) use rich::{ErrorRow, ResultRow};
 pub(crate) use runtimes::{RuntimeRow, rows};
-pub(crate) use session::{CallAnswer, CallLimits, CallRequest, Lives, SessionRequest, SessionRow};
+pub(crate) use session::{
+    CallAnswer, CallLimits, CallRequest, Lives, SessionPage, SessionRequest, SessionRow,
+};
 pub(crate) use time::{now_ms, rfc3339};
+pub(crate) use version::{API, VERSION, VersionRow};
 
 /// What a caller knows a run by.
 pub(crate) type Labels = BTreeMap<String, String>;

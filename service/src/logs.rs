@@ -14,6 +14,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use belljar::Error;
 use tokio::sync::watch;
+use tracing_subscriber::filter::filter_fn;
 use tracing_subscriber::layer::SubscriberExt as _;
 use tracing_subscriber::util::SubscriberInitExt as _;
 use tracing_subscriber::{EnvFilter, Layer as _};
@@ -34,7 +35,9 @@ pub(crate) fn listen(filter: Option<EnvFilter>, logs: Option<(&Logs, &str)>) -> 
         lines.log_internal_errors(false).with_filter(filter)
     });
     let ring = logs.map(|(logs, level)| logs.layer().with_filter(EnvFilter::new(level)));
-    let listening = tracing_subscriber::registry().with(lines).with(ring).try_init();
+    // It would tell whole messages, with the secrets in them.
+    let discreet = filter_fn(|event| !event.target().starts_with("rmcp"));
+    let listening = tracing_subscriber::registry().with(discreet).with(lines).with(ring).try_init();
     let failed = |error| Error::Internal("cannot listen to logs".to_owned(), error);
     listening.map_err(|error| failed(io::Error::other(error)))
 }

@@ -6,6 +6,8 @@
 mod asked;
 #[path = "cli/config.rs"]
 mod config;
+#[path = "cli/manual.rs"]
+mod manual;
 #[path = "cli/surroundings.rs"]
 mod surroundings;
 
@@ -24,6 +26,7 @@ fn belljar(args: &[&str]) -> Command {
         .args(args)
         .stdin(Stdio::null())
         .env_remove("BELLJAR_CONFIG")
+        .env_remove("BELLJAR_HOST")
         .env_remove("BELLJAR_LOG")
         .env_remove("BELLJAR_RUNTIMES")
         .env_remove("BELLJAR_SOCKET");

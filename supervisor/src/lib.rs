@@ -78,6 +78,9 @@ pub use source::{Code, Source, SourceFile, StartChoice};
 pub use sweep::sweep;
 pub use warm::{Template, Warm, Warmth};
 
+/// The number of the protocol between a supervisor and its workers, which are of one build.
+pub const PROTOCOL_VERSION: u16 = belljar_protocol::wire::VERSION;
+
 /// The examples of the README compile.
 #[cfg(doctest)]
 #[doc = include_str!("../../README.md")]

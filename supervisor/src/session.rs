@@ -112,6 +112,7 @@ impl Session {
         let (confined, ready) = oneshot::channel();
         let running = tokio::spawn(live(plan, errand, way, cancelled, confined));
         let Ok(Following { asks: Some((asks, work)), .. }) = ready.await else {
+            drop(cancel);
             return Err(joined(running.await).err().unwrap_or_else(no_talk));
         };
         let desk = Arc::new(Mutex::new(Desk { talk, calls: 0, placed }));

@@ -10,6 +10,7 @@
 )]
 
 mod configured;
+mod contract;
 mod crash;
 mod drain;
 mod gone;
@@ -22,11 +23,15 @@ mod measured;
 mod parity;
 mod probes;
 mod quotas;
+mod remote;
 mod served;
 mod sessions;
 mod soak;
 mod socket;
+mod sshd;
+mod systemd;
 mod tenants;
+mod versions;
 
 use std::process::ExitCode;
 
@@ -40,7 +45,11 @@ fn main() -> ExitCode {
         .with(sessions::tests())
         .with(socket::tests())
         .with(gone::tests())
+        .with(contract::tests())
         .with(drain::tests())
+        .with(remote::tests())
+        .with(versions::tests())
+        .with(systemd::tests())
         .with(hostile::tests())
         .with(crash::tests())
         .with(load::tests())

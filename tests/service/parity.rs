@@ -44,10 +44,7 @@ fn cases() -> Vec<(&'static str, Vec<&'static str>)> {
         ("arguments", bash(&["-c", "printf '%s|' \"$@\"", "--", "-x", "a b", "ä", ""])),
         ("environment", bash(&["--env", "A=b c", "--env", "E=", "-c", "echo \"$A|${E-unset}\""])),
         ("standard input", bash(&["--stdin", "binary", "-c", "od -An -tx1"])),
-        (
-            "secret",
-            bash(&["--secret", "KEY@binary", "-c", "cat /run/belljar/secrets/KEY | od -An -tx1"]),
-        ),
+        ("secret", bash(&["--secret", "KEY@binary", "-c", "cat /run/secrets/KEY | od -An -tx1"])),
         ("redaction", bash(&["--secret", "KEY=hunter2hunter2", "-c", "echo hunter2hunter2"])),
         ("files", bash(&["--file", "binary:data/in", "-c", "od -An -tx1 data/in"])),
         ("a file of code", vec!["code.js", "--file", "binary"]),

@@ -173,6 +173,24 @@ pub(crate) fn metrics(served: &mut Served, _: &str) -> String {
     served.ask("GET", "/metrics", "").0.to_string()
 }
 
+/// What is no message comes as far as to be refused for that.
+pub(crate) fn models(served: &mut Served, _: &str) -> String {
+    posted(served, "")
+}
+
+/// The same from a page of somebody else's.
+pub(crate) fn lured(served: &mut Served, _: &str) -> String {
+    posted(served, "origin: http://a.test\r\n")
+}
+
+fn posted(served: &Served, headers: &str) -> String {
+    let more = "accept: application/json, text/event-stream\r\ncontent-type: application/json\r\n";
+    let host = format!("host: localhost\r\n{more}{headers}");
+    let asked = crate::served::request("POST", "/mcp", "{}").replace("host: x\r\n", &host);
+    let answer = served.say(asked.as_bytes());
+    answer.split(' ').nth(1).unwrap().to_owned()
+}
+
 pub(crate) fn names(served: &mut Served, _: &str) -> String {
     served.ask("GET", "/v1/runtimes", "").1.contains("\"ours\"").to_string()
 }

@@ -179,7 +179,8 @@ fn begin(mut command: Command) -> (Child, String, Arc<Mutex<String>>) {
 pub(crate) fn belljar(args: &[&str]) -> Command {
     let mut command = Command::new(built("belljar"));
     command.args(args).stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
-    for name in ["BELLJAR_LOG", "BELLJAR_RUNTIMES", "BELLJAR_SOCKET", "BELLJAR_CONFIG"] {
+    for name in ["LOG", "RUNTIMES", "SOCKET", "CONFIG", "HOST", "SSH"] {
+        let name = format!("BELLJAR_{name}");
         command.env_remove(name);
     }
     command

@@ -17,6 +17,7 @@ pub(crate) fn tests() -> Vec<Test> {
         a_background_job_is_the_users_own(Bash),
         an_exit_ends_the_session(Bash),
         a_jar_that_waits_is_used(Bash),
+        secrets_and_files_are_there_in_every_session(Bash, Node, Python),
     ]
 }
 
@@ -121,4 +122,26 @@ async fn a_jar_that_waits_is_used() {
     let outcome = session.close().await.expect("an outcome");
     assert!(warmth.ready == 0 || outcome.start == Start::Jar, "{:?}", outcome.start);
     warm.close().await;
+}
+
+async fn secrets_and_files_are_there_in_every_session() {
+    let bash = "printf '%s %s %s' \"$(cat /run/secrets/KEY | rev)\" \"$MODE\" \"$(cat in/data)\"";
+    let node = "process.stdout.write([...belljar.secrets.KEY].reverse().join('') + ' ' + process.env.MODE \
+        + ' ' + require('fs').readFileSync('in/data'))";
+    let python = "import belljar, os\n\
+        print(belljar.secrets['KEY'][::-1], os.environ['MODE'], open('in/data').read(), end='')";
+    for (runtime, code) in [("bash", bash), ("node", node), ("python", python)] {
+        let cold = sandbox(runtime).build().expect("a sandbox");
+        let warm = sandbox(runtime).warm(Warm::default().min(1)).build().expect("a sandbox");
+        warm.warm_up().await.expect("a warm sandbox");
+        for sandbox in [&cold, &warm] {
+            let options = SessionOptions::new().env("MODE", "test").file("in/data", "placed");
+            let options = options.secret("KEY", "hunter2").expect("a name");
+            let session = sandbox.open(options).await.expect("a session");
+            for _ in 0..2 {
+                assert_eq!(said(&session, code).await, "2retnuh test placed", "{runtime}");
+            }
+        }
+        warm.close().await;
+    }
 }

@@ -12,6 +12,7 @@ pub(crate) fn tests() -> Vec<Test> {
         an_interrupt_keeps_the_state(Python),
         an_interrupt_that_cannot_be_heard_ends_the_session(Python),
         an_interrupt_without_a_call_is_nothing(Python),
+        interrupts_at_any_moment_lose_no_session(Python, Node, Bash),
         a_call_has_a_wall_limit(Python),
         a_call_that_swallows_its_interrupt_is_ended(Python),
         the_session_has_a_wall_limit(Python),
@@ -82,6 +83,32 @@ async fn an_interrupt_without_a_call_is_nothing() {
     assert_eq!(said(&session, "print(1)").await, "1\n");
     session.interrupt();
     assert_eq!(said(&session, "import time; time.sleep(0.2); print(2)").await, "2\n");
+}
+
+async fn interrupts_at_any_moment_lose_no_session() {
+    for (runtime, begin, code, show) in [
+        ("python", "n = 0", "n += 1\nfor i in range(20000): pass", "print(n)"),
+        ("node", "var n = 0", "n++; for (let i = 0; i < 200000; i++);", "console.log(n)"),
+        ("bash", "n=0", "n=$((n + 1)); for i in {1..200}; do :; done", "echo $n"),
+    ] {
+        let session = open(runtime).await;
+        said(&session, begin).await;
+        let (mut begun, mut interrupted) = (0, 0);
+        for round in 0..60_u64 {
+            let calling = session.begin(code).await.expect("a call");
+            // From before it is there until after it is over.
+            tokio::time::sleep(Duration::from_micros(round * 100)).await;
+            session.interrupt();
+            let answer = calling.answer().await.expect("an answer");
+            match answer.status.name() {
+                "ok" => begun += 1,
+                "interrupted" => interrupted += 1,
+                _ => panic!("{runtime}, round {round}: {}", answer.message()),
+            }
+        }
+        let counted: u64 = said(&session, show).await.trim().parse().expect("a number");
+        assert!((begun..=begun + interrupted).contains(&counted), "{runtime}: {counted}");
+    }
 }
 
 async fn a_call_has_a_wall_limit() {

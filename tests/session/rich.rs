@@ -10,6 +10,7 @@ pub(crate) fn tests() -> Vec<Test> {
         the_last_expression_has_a_value(Python),
         a_value_is_bounded(Python),
         a_value_draws_itself(Python),
+        text_that_is_no_text_elsewhere_is_told(Python, Node),
         an_exception_is_told_with_the_users_lines(Python),
         an_exception_of_a_call_is_told(Python),
         a_rich_run_ends_like_a_plain_one(Python),
@@ -57,6 +58,27 @@ async fn a_value_is_bounded() {
     let code =
         "class C:\n  def __repr__(self): raise ValueError\n  def _repr_html_(self): 1/0\nC()";
     assert_eq!(value_of(code).await.expect("a value").text, "<C, whose repr() raised ValueError>");
+}
+
+async fn text_that_is_no_text_elsewhere_is_told() {
+    let session = open("python").await;
+    for code in [
+        "class C:\n  def __repr__(self): return '\\ud800' * 9\nC()",
+        "raise ValueError('\\udc80')",
+        "'\\ud800'",
+    ] {
+        let answer = call(&session, code).await;
+        assert!(["ok", "error"].contains(&answer.status.name()), "{code}: {}", answer.message());
+    }
+    let session = open("node").await;
+    for code in
+        ["'\\ud800'", "throw new Error('\\udc80')", "'x' + '🫙'.repeat(40000)", "throw '\\udc80'"]
+    {
+        let answer = call(&session, code).await;
+        assert!(["ok", "error"].contains(&answer.status.name()), "{code}: {}", answer.message());
+    }
+    let value = run("js", Source::code("'x' + '🫙'.repeat(40000)").rich()).await.value;
+    assert!(value.expect("a value").text.ends_with("🫙"));
 }
 
 async fn a_value_draws_itself() {

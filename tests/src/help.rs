@@ -128,6 +128,18 @@ pub(crate) fn venv() -> Option<PathBuf> {
     venv.join("pyvenv.cfg").is_file().then_some(venv)
 }
 
+/// Whether a program is installed.
+pub(crate) fn in_path(name: &str) -> bool {
+    let path = std::env::var_os("PATH").unwrap_or_default();
+    std::env::split_paths(&path).any(|directory| directory.join(name).is_file())
+}
+
+/// Whether a server of ssh could be started. Root's needs an empty directory that is nobody else's.
+pub(crate) fn sshd(root: bool) -> bool {
+    let is_installed = in_path("ssh") && Path::new("/usr/sbin/sshd").is_file();
+    is_installed && (!root || Path::new("/run/sshd").is_dir())
+}
+
 /// One run, so that later ones find open what all of them share.
 pub(crate) async fn warm_up() {
     if let Ok(sandbox) = sandbox("native").build() {

@@ -38,6 +38,10 @@ pub enum Need {
     OwnIds,
     /// The tests run as a user with subordinate ids.
     SubordinateIds,
+    /// An ssh and an sshd are installed, and the directory is there that root's needs.
+    Sshd,
+    /// `systemd-analyze` is installed.
+    Systemd,
     /// `BELLJAR_TEST_VM` names a virtual machine to run in.
     Vm,
 }
@@ -63,6 +67,8 @@ impl Need {
             Self::NoCgroup => unless(!counted(), "to run without a writable cgroup"),
             Self::OwnIds => unless(root || lot(), "root or subordinate user ids"),
             Self::SubordinateIds => unless(!root && lot(), "a user with subordinate user ids"),
+            Self::Sshd => unless(help::sshd(root), "ssh, /usr/sbin/sshd and, as root, /run/sshd"),
+            Self::Systemd => unless(help::in_path("systemd-analyze"), "systemd-analyze"),
             Self::Vm => unless(
                 std::env::var_os("BELLJAR_TEST_VM")
                     .map(PathBuf::from)

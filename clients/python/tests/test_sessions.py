@@ -85,7 +85,7 @@ class Sessions(ServiceCase):
         with self.sandbox().session() as session:
             events = session.stream("import time; print('up', flush=True); time.sleep(3)")
             self.assertTrue(any(isinstance(event, belljar.Output) for event in events))
-            error = self.assert_refused("invalid_request", session.call, "1")
+            error = self.assert_refused("session_busy", session.call, "1")
             self.assertEqual((error.status, error.may_retry), (409, True))
 
     def test_a_closed_session_is_not_found(self) -> None:

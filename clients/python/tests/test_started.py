@@ -100,7 +100,7 @@ class Started(ServiceCase):
         first = sandbox.run(code, idempotency_key=key)
         again = sandbox.run(code, idempotency_key=key)
         self.assertEqual((first.id, first.stdout), (again.id, again.stdout))
-        error = self.assert_refused("invalid_request", sandbox.run, "other", idempotency_key=key)
+        error = self.assert_refused("key_reused", sandbox.run, "other", idempotency_key=key)
         self.assertEqual(error.status, 422)
 
 

@@ -88,7 +88,7 @@ test("one call at a time", () =>
   within(async (session) => {
     for await (const event of session.stream("import time; print('up', flush=True); time.sleep(3)")) {
       if (event.event !== "stdout") continue;
-      const error = await refused("invalid_request", session.call("1"));
+      const error = await refused("session_busy", session.call("1"));
       assert.deepEqual([error.status, error.mayRetry], [409, true]);
     }
   }));

@@ -98,6 +98,6 @@ test("the same key is the same run", async () => {
   const first = await sandbox().run(code, { idempotencyKey });
   const again = await sandbox().run(code, { idempotencyKey });
   assert.deepEqual([first.id, first.stdout], [again.id, again.stdout]);
-  const error = await refused("invalid_request", sandbox().run("other", { idempotencyKey }));
+  const error = await refused("key_reused", sandbox().run("other", { idempotencyKey }));
   assert.equal(error.status, 422);
 });

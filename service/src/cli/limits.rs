@@ -11,6 +11,7 @@ use crate::json::{LimitsRow, millis};
 /// What a run may use. Also read from the attack corpus, whose rows name their limits.
 #[derive(Debug, Default, Parser)]
 #[command(no_binary_name = true)]
+#[group(id = "limits", multiple = true)]
 pub(super) struct LimitOptions {
     /// Memory of all processes together [default: 256M]
     #[arg(long, allow_negative_numbers = true, value_name = "SIZE", value_parser = words::size)]

@@ -13,21 +13,24 @@ use tokio::time::sleep;
 use super::interrupt::Signals;
 use super::options::LogsOptions;
 use super::{event_loop, say, there};
-use crate::client::with_query;
+use crate::client::{Service, with_query};
 use crate::json::{self, LogEntry, LogPage, Problem};
 
 /// How soon something new is shown.
 const EVERY: Duration = Duration::from_millis(500);
+/// How soon another host is asked again that could not be.
+const AGAIN: Duration = Duration::from_secs(5);
 
 pub(super) fn main(options: &LogsOptions) -> Result<ExitCode, Problem> {
     let events = event_loop()?;
     events.block_on(async {
-        let first = ask(options, None).await?;
+        let mut service = there::service(&options.there).await?;
+        let first = ask(&mut service, options, None).await?;
         tell(options, &first)?;
         if options.follow {
             let mut signals = Signals::new()?;
             tokio::select! {
-                followed = follow(options, first.next_id) => followed?,
+                followed = follow(service, options, first.next_id) => followed?,
                 _ = signals.next() => {}
             }
         }
@@ -35,13 +38,30 @@ pub(super) fn main(options: &LogsOptions) -> Result<ExitCode, Problem> {
     })
 }
 
-async fn follow(options: &LogsOptions, mut since_id: u64) -> Result<(), Problem> {
+async fn follow(service: Service, options: &LogsOptions, mut since_id: u64) -> Result<(), Problem> {
+    let mut connected = Some(service);
     loop {
         sleep(EVERY).await;
-        let page = match ask(options, Some(since_id)).await {
-            Ok(page) => page,
+        let asked = async {
+            let mut service = match connected.take() {
+                Some(service) => service,
+                None => there::service(&options.there).await?,
+            };
+            let page = ask(&mut service, options, Some(since_id)).await?;
+            Ok::<_, Problem>((service, page))
+        };
+        let page = match asked.await {
+            Ok((service, page)) => {
+                connected = Some(service);
+                page
+            }
             // It may be starting anew.
-            Err(problem) if problem.may_retry || problem.code == "invalid_request" => continue,
+            Err(problem) if problem.may_retry || problem.code == "invalid_request" => {
+                if options.there.host.is_some() {
+                    sleep(AGAIN).await;
+                }
+                continue;
+            }
             Err(problem) => return Err(problem),
         };
         if page.next_id < since_id {
@@ -54,7 +74,11 @@ async fn follow(options: &LogsOptions, mut since_id: u64) -> Result<(), Problem>
     }
 }
 
-async fn ask(options: &LogsOptions, since_id: Option<u64>) -> Result<LogPage, Problem> {
+async fn ask(
+    service: &mut Service,
+    options: &LogsOptions,
+    since_id: Option<u64>,
+) -> Result<LogPage, Problem> {
     // What came since is wanted whole.
     let count = since_id.is_none().then(|| options.count.to_string());
     let query = [
@@ -63,7 +87,6 @@ async fn ask(options: &LogsOptions, since_id: Option<u64>) -> Result<LogPage, Pr
         ("count", count),
         ("source", options.source.clone()),
     ];
-    let service = there::service(&options.there).await?;
     service.get(&with_query("/v1/logs", &query)).await
 }
 

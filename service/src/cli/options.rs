@@ -5,9 +5,11 @@ use std::time::Duration;
 
 use belljar::Floor;
 use clap::{Args, Parser, Subcommand};
+use clap_complete::Shell;
 
 use super::limits::LimitOptions;
 use super::words::{self, Mode};
+use crate::client::Host;
 
 /// Run untrusted code in throwaway processes that the kernel confines.
 #[derive(Debug, Parser)]
@@ -25,6 +27,9 @@ pub(super) enum Command {
     /// Serve runs over a Unix socket (HTTP and JSON), some of them from jars that wait
     #[command(after_help = LIMITS_OF_WARMTH)]
     Serve(Box<ServeOptions>),
+    /// Offer runs to a model: the Model Context Protocol over standard input and output
+    #[command(after_help = LIMITS_OF_MODELS)]
+    Mcp(Box<McpOptions>),
     /// Show what a service ran, the newest first, or how one run ended
     Runs(RunsOptions),
     /// Show what a service said last
@@ -49,6 +54,16 @@ pub(super) enum Command {
         #[arg(long = "runtimes", value_name = "DIR")]
         directory: Option<PathBuf>,
     },
+    /// Print what completes the commands and options of belljar in a shell
+    Completions {
+        /// Which shell
+        shell: Shell,
+    },
+    /// Print a page of the manual
+    Man(ManOptions),
+    /// Connect standard input and output to a service, which is what --host of another host starts
+    #[command(name = "dial-stdio", hide = true, after_help = DIAL)]
+    Dial(DialOptions),
 }
 
 const EXIT_STATUS: &str = "\
@@ -59,6 +74,12 @@ Exit status: the payload's own; 128+n for signal n; 124 when its time is up, wal
 forbidden system call; 129, 130 or 143 when belljar was interrupted; 125 when it refused or failed.
 With --json it is 0 for every outcome.";
 
+const DIAL: &str = "\
+Bytes are passed on as they are, until the service has no more. The end of standard input ends what
+is said to the service, which takes it for the wish to end what was asked for.
+
+Exit status: 0, and 125 when no service answers.";
+
 const LIMITS_OF_WARMTH: &str = "\
 What waits was raised with the usual limits. Runs with other limits get jars of their own from the
 second time on that those limits are asked for; the eight kinds that were used last are kept.
@@ -66,18 +87,35 @@ second time on that those limits are asked for; the eight kinds that were used l
 SIGTERM and SIGINT end it: no run begins any more, those that go on have --grace, and a second
 signal kills them. Exit status: 0, and 125 when it refused or failed.";
 
+const LIMITS_OF_MODELS: &str = "\
+Limits that are named here are what a run has, and the most that a model can ask for. The end of
+standard input ends everything that runs.";
+
+/// What is offered to a model, and where it takes place.
 #[derive(Debug, Args)]
-pub(super) struct ServeOptions {
-    /// The configuration, which gives way to the options here and to the environment [default:
-    /// `BELLJAR_CONFIG`, or config.toml in `$XDG_CONFIG_HOME/belljar` or /etc/belljar]
+pub(super) struct McpOptions {
+    /// Offer what the service offers that listens there, in its jars and under its configuration
+    #[arg(long, value_name = "PATH", conflicts_with_all = ["config", "set", "warmth", "runtimes", "limits"])]
+    pub(super) socket: Option<PathBuf>,
+    /// The configuration, as for serve
     #[arg(long, value_name = "FILE")]
     pub(super) config: Option<PathBuf>,
-    /// Set one key of it: belljar config --explain lists them
+    /// Set one key of it
     #[arg(long, value_name = "KEY=VALUE")]
     pub(super) set: Vec<String>,
-    /// Where to listen [default: `$XDG_RUNTIME_DIR/belljar.sock`, or /run/belljar.sock for root]
-    #[arg(long, value_name = "PATH")]
-    pub(super) socket: Option<PathBuf>,
+    #[command(flatten)]
+    pub(super) warmth: WarmOptions,
+    /// Add the runtimes of a directory of *.toml files (or set `BELLJAR_RUNTIMES`)
+    #[arg(long, value_name = "DIR")]
+    pub(super) runtimes: Option<PathBuf>,
+    #[command(flatten)]
+    pub(super) limits: LimitOptions,
+}
+
+/// What waits.
+#[derive(Debug, Args)]
+#[group(id = "warmth", multiple = true)]
+pub(super) struct WarmOptions {
     /// Keep jars ready for these runtimes
     #[arg(long, value_name = "NAME", value_delimiter = ',')]
     pub(super) warm: Vec<String>,
@@ -93,6 +131,22 @@ pub(super) struct ServeOptions {
     /// Memory of what waits, for each runtime [default: 512M]
     #[arg(long, value_name = "SIZE", value_parser = words::size)]
     pub(super) warm_memory: Option<u64>,
+}
+
+#[derive(Debug, Args)]
+pub(super) struct ServeOptions {
+    /// The configuration, which gives way to the options here and to the environment [default:
+    /// `BELLJAR_CONFIG`, or config.toml in `$XDG_CONFIG_HOME/belljar` or /etc/belljar]
+    #[arg(long, value_name = "FILE")]
+    pub(super) config: Option<PathBuf>,
+    /// Set one key of it: belljar config --explain lists them
+    #[arg(long, value_name = "KEY=VALUE")]
+    pub(super) set: Vec<String>,
+    /// Where to listen [default: `$XDG_RUNTIME_DIR/belljar.sock`, or /run/belljar.sock for root]
+    #[arg(long, value_name = "PATH")]
+    pub(super) socket: Option<PathBuf>,
+    #[command(flatten)]
+    pub(super) warmth: WarmOptions,
     /// How long runs that go on may take when the service is to end [default: 5s]
     #[arg(long, value_name = "TIME", value_parser = words::time)]
     pub(super) grace: Option<Duration>,
@@ -145,6 +199,26 @@ pub(super) struct There {
     /// Where it listens [default: `BELLJAR_SOCKET`, or where a service listens by itself]
     #[arg(long, value_name = "PATH")]
     pub(super) socket: Option<PathBuf>,
+    /// On another host, through ssh: ssh://[USER@]HOST[:PORT][/PATH/TO/SOCKET] (or set
+    /// `BELLJAR_HOST`)
+    #[arg(long, value_name = "ADDRESS", conflicts_with = "socket")]
+    pub(super) host: Option<Host>,
+}
+
+#[derive(Debug, Args)]
+pub(super) struct DialOptions {
+    /// Where it listens [default: `BELLJAR_SOCKET`, or where a service listens by itself]
+    #[arg(long, value_name = "PATH")]
+    pub(super) socket: Option<PathBuf>,
+}
+
+#[derive(Debug, Args)]
+pub(super) struct ManOptions {
+    /// That of one command, instead of belljar's
+    pub(super) command: Option<String>,
+    /// Write all of them into this directory instead
+    #[arg(long, value_name = "DIR", conflicts_with = "command")]
+    pub(super) dir: Option<PathBuf>,
 }
 
 #[derive(Debug, Args)]
@@ -206,7 +280,13 @@ pub(super) struct RunOptions {
     /// run here
     #[arg(long, value_name = "PATH", conflicts_with = "cold")]
     pub(super) socket: Option<PathBuf>,
-    /// Run here, in a jar that is raised from nothing, whatever `BELLJAR_SOCKET` says
+    /// Run in the service of another host, which the ssh of this one reaches (`BELLJAR_SSH` names
+    /// another program and its first options): ssh://[USER@]HOST[:PORT][/PATH/TO/SOCKET]. Not with
+    /// what --socket is not with [default: `BELLJAR_HOST`]
+    #[arg(long, value_name = "ADDRESS", conflicts_with_all = ["socket", "cold"])]
+    pub(super) host: Option<Host>,
+    /// Run here, in a jar that is raised from nothing, whatever `BELLJAR_SOCKET` and `BELLJAR_HOST`
+    /// say
     #[arg(long)]
     pub(super) cold: bool,
 

@@ -1,12 +1,13 @@
 //! Where a run takes place: in this process, or in a service.
 
 use std::env;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use belljar::{Chunk, Code, Error, Run, Source};
 
 use super::options::RunOptions;
-use crate::client::{Attended, Service};
+use super::there;
+use crate::client::{Address, Attended, Service};
 use crate::json::{Outcome, Problem};
 
 /// A run that goes on, wherever. Dropping this kills it.
@@ -39,8 +40,8 @@ impl Live {
     }
 }
 
-/// The service that is to run this, if one is: the one that `--socket` names, or the one of the
-/// environment if it answers and can do it.
+/// The service that is to run this, if one is: the one that `--socket` or `--host` names, that of
+/// `BELLJAR_HOST`, or that of `BELLJAR_SOCKET` if it answers and can do it.
 ///
 /// # Errors
 /// [`Error::Invalid`] when the named one does not answer, or could not do what is asked.
@@ -52,19 +53,33 @@ pub(super) async fn service(
         return Ok(None);
     }
     let local = only_here(options, source);
-    if let Some(socket) = &options.socket {
+    if let Some((address, named)) = named(options)? {
         if let Some(what) = local {
-            let what = format!("{what} cannot be done through a service: leave --socket out");
+            let what = format!("{what} cannot be done through a service: leave {named} out");
             return Err(Error::Invalid(what));
         }
-        let service = Service::at(socket).await;
-        return service.map(Some).map_err(|error| unreached(socket, &error));
+        let service = Service::at(&address).await;
+        let unreached =
+            |error| Error::Invalid(format!("{named} {address}: no service answers: {error}"));
+        return service.map(Some).map_err(unreached);
     }
-    let named = env::var_os("BELLJAR_SOCKET").filter(|socket| !socket.is_empty());
-    match named.map(PathBuf::from).filter(|_| local.is_none()) {
-        Some(socket) => Ok(Service::at(&socket).await.ok()),
+    let socket = env::var_os("BELLJAR_SOCKET").filter(|socket| !socket.is_empty());
+    match socket.map(PathBuf::from).filter(|_| local.is_none()) {
+        Some(socket) => Ok(Service::at(&Address::Socket(socket)).await.ok()),
         None => Ok(None),
     }
+}
+
+/// The one that is used or nothing is, and what names it.
+fn named(options: &RunOptions) -> Result<Option<(Address, &'static str)>, Error> {
+    if let Some(socket) = &options.socket {
+        return Ok(Some((Address::Socket(socket.clone()), "--socket")));
+    }
+    if let Some(host) = &options.host {
+        return Ok(Some((Address::Host(host.clone()), "--host")));
+    }
+    let host = there::usual_host()?;
+    Ok(host.map(|host| (Address::Host(host), "BELLJAR_HOST")))
 }
 
 /// What only the process that was asked can do: a service that looked at files which a caller
@@ -80,8 +95,4 @@ fn only_here(options: &RunOptions, source: &Source) -> Option<&'static str> {
         return Some("--read-only");
     }
     matches!(source.code, Code::Program(_)).then_some("running an executable")
-}
-
-fn unreached(socket: &Path, error: &std::io::Error) -> Error {
-    Error::Invalid(format!("--socket {}: no service answers: {error}", socket.display()))
 }

@@ -25,7 +25,7 @@ pub(super) fn main(options: &RunsOptions) -> Result<ExitCode, Problem> {
 }
 
 async fn one(options: &RunsOptions, id: &str) -> Result<String, Problem> {
-    let service = there::service(&options.there).await?;
+    let mut service = there::service(&options.there).await?;
     let run: Value = service.get(&format!("/v1/runs/{}", escape(id))).await?;
     if options.json {
         return Ok(format!("{}\n", json::line(&run)));
@@ -36,6 +36,7 @@ async fn one(options: &RunsOptions, id: &str) -> Result<String, Problem> {
 async fn all(options: &RunsOptions) -> Result<String, Problem> {
     let mut rows: Vec<HistoryRow> = Vec::new();
     let mut before = None;
+    let mut service = there::service(&options.there).await?;
     loop {
         let left = options.limit.saturating_sub(u32::try_from(rows.len()).unwrap_or(u32::MAX));
         if left == 0 {
@@ -46,7 +47,6 @@ async fn all(options: &RunsOptions) -> Result<String, Problem> {
             ("limit", Some(left.min(PAGE).to_string())),
             ("before", before),
         ];
-        let service = there::service(&options.there).await?;
         let page: HistoryPage = service.get(&with_query("/v1/runs", &query)).await?;
         let is_last = page.runs.is_empty() || page.next.is_none();
         rows.extend(page.runs);

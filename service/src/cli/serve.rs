@@ -6,12 +6,13 @@ use std::process::ExitCode;
 use belljar::{Error, Template, Warm};
 
 use super::interrupt::Signals;
-use super::options::ServeOptions;
+use super::options::{ServeOptions, WarmOptions};
 use super::{hear_children, known_runtimes, listen_to_logs, say};
 use crate::broker::Broker;
 use crate::config::{Config, Places};
 use crate::http::{Access, Listening, Server, usual_socket};
 use crate::logs::Logs;
+use crate::notify;
 use crate::sandboxes::Sandboxes;
 use crate::store::Store;
 
@@ -33,7 +34,9 @@ pub(super) fn main(options: &ServeOptions) -> Result<ExitCode, Error> {
     let served = events.block_on(Box::pin(async {
         hear_children()?;
         let mut signals = Signals::new()?;
-        let Some(sandboxes) = sandboxes(options, &config, &mut signals).await? else {
+        let (warmth, runtimes) = (&options.warmth, options.runtimes.clone());
+        let sandboxes = sandboxes(warmth, runtimes, &config, &mut signals).await?;
+        let Some(sandboxes) = sandboxes else {
             return Ok(());
         };
         let (store, lost) = store(history.as_deref(), &config).await?;
@@ -47,10 +50,15 @@ pub(super) fn main(options: &ServeOptions) -> Result<ExitCode, Error> {
             loop {
                 match signals.next().await {
                     HANG_UP => reload(&places, &broker),
-                    signal => return signal,
+                    signal => {
+                        notify::tell("STOPPING=1");
+                        return signal;
+                    }
                 }
             }
         };
+        // Who connects from here on waits for nothing but for what it asked for.
+        notify::tell("READY=1");
         let served = Server::new(broker.clone(), &config).serve(listening, grace, stop).await;
         ready.abort();
         served
@@ -74,13 +82,14 @@ fn listening(options: &ServeOptions, config: &Config) -> Result<(Listening, bool
 }
 
 /// What runs take place in; nothing when somebody wants no service any more.
-async fn sandboxes(
-    options: &ServeOptions,
+pub(super) async fn sandboxes(
+    options: &WarmOptions,
+    runtimes: Option<PathBuf>,
     config: &Config,
     signals: &mut Signals,
 ) -> Result<Option<Sandboxes>, Error> {
     let warm = warm(options, config)?;
-    let directory = options.runtimes.clone().or_else(|| given(&config.runtimes.directory));
+    let directory = runtimes.or_else(|| given(&config.runtimes.directory));
     let runtimes = known_runtimes(directory)?;
     let limits = (config.limits(), config.ceiling());
     let names = if options.warm.is_empty() { &config.warm.runtimes } else { &options.warm }.clone();
@@ -91,7 +100,10 @@ async fn sandboxes(
 }
 
 /// The history, in which no run is open any more, and the runtimes of those that were.
-async fn store(file: Option<&Path>, config: &Config) -> Result<(Store, Vec<String>), Error> {
+pub(super) async fn store(
+    file: Option<&Path>,
+    config: &Config,
+) -> Result<(Store, Vec<String>), Error> {
     // What it closes as lost must not live.
     belljar::sweep().await?;
     let (file, retention) = (file.map(Path::to_owned), config.retention());
@@ -124,7 +136,7 @@ fn given(path: &str) -> Option<PathBuf> {
     Some(PathBuf::from(path)).filter(|path| !path.as_os_str().is_empty())
 }
 
-fn warm(options: &ServeOptions, config: &Config) -> Result<Warm, Error> {
+fn warm(options: &WarmOptions, config: &Config) -> Result<Warm, Error> {
     let invalid = |what: &str| Err(Error::Invalid(what.to_owned()));
     let sized = [
         (!options.preload.is_empty(), "--preload"),

@@ -10,6 +10,7 @@ use hyper::header::{
     CACHE_CONTROL, CONTENT_TYPE, HeaderName, HeaderValue, RETRY_AFTER, X_CONTENT_TYPE_OPTIONS,
 };
 use hyper::{Response, StatusCode};
+use schemars::JsonSchema;
 use serde::Serialize;
 
 use super::headers::Form;
@@ -17,13 +18,10 @@ use crate::json::{self, Problem, Whose};
 
 pub(super) type Answer = Response<UnsyncBoxBody<Bytes, Infallible>>;
 
-/// The number of the contract. Another one is another contract.
 const API: (HeaderName, HeaderValue) =
-    (HeaderName::from_static("belljar-api"), HeaderValue::from_static("1"));
-const VERSION: (HeaderName, HeaderValue) = (
-    HeaderName::from_static("belljar-version"),
-    HeaderValue::from_static(env!("CARGO_PKG_VERSION")),
-);
+    (HeaderName::from_static("belljar-api"), HeaderValue::from_static(json::API));
+const VERSION: (HeaderName, HeaderValue) =
+    (HeaderName::from_static("belljar-version"), HeaderValue::from_static(json::VERSION));
 
 /// A problem, and the status that stands for it.
 #[derive(Debug)]
@@ -32,8 +30,9 @@ pub(super) struct Refusal {
     problem: Problem,
 }
 
-#[derive(Serialize)]
-struct Row<'a> {
+/// The same as it is told.
+#[derive(Serialize, JsonSchema)]
+pub(crate) struct ProblemRow<'a> {
     r#type: &'a str,
     title: &'a str,
     status: u16,
@@ -66,7 +65,7 @@ impl Refusal {
         let title = self.status.canonical_reason().unwrap_or_default();
         let (problem, detail) = (&self.problem, self.problem.message.as_str());
         let status = self.status.as_u16();
-        json::line(&Row { r#type: "about:blank", title, status, detail, problem })
+        json::line(&ProblemRow { r#type: "about:blank", title, status, detail, problem })
     }
 
     pub(super) fn answer(&self) -> Answer {
@@ -150,6 +149,11 @@ pub(super) fn respond(status: StatusCode, kind: &'static str, text: &str) -> Ans
 fn bare(status: StatusCode, body: UnsyncBoxBody<Bytes, Infallible>) -> Answer {
     let mut answer = Response::new(body);
     *answer.status_mut() = status;
+    sign(answer)
+}
+
+/// Says which version of which contract this is.
+pub(super) fn sign(mut answer: Answer) -> Answer {
     for (name, value) in [API, VERSION] {
         answer.headers_mut().insert(name, value);
     }

@@ -19,6 +19,7 @@ use tokio::time::{Sleep, sleep, timeout};
 use super::answer::Refusal;
 use super::{Server, routes};
 use crate::broker::{LAST_WORDS, Phase};
+use crate::json::{API, VERSION};
 
 /// How long a request's head may take, and a connection be idle.
 const HEAD_PATIENCE: Duration = Duration::from_secs(30);
@@ -70,7 +71,8 @@ pub(super) fn turn_away(stream: &UnixStream) {
 fn say_at_once(stream: &UnixStream, refusal: &Refusal) {
     let (status, body) = (refusal.status, format!("{}\n", refusal.json()));
     let head = format!(
-        "HTTP/1.1 {status}\r\ncontent-type: application/problem+json\r\ncontent-length: {}\r\n\
+        "HTTP/1.1 {status}\r\nbelljar-api: {API}\r\nbelljar-version: {VERSION}\r\n\
+         content-type: application/problem+json\r\ncontent-length: {}\r\n\
          connection: close\r\n\r\n",
         body.len(),
     );

@@ -12,7 +12,7 @@ use super::Server;
 use super::answer::{Answer, Refusal, not_found, respond, stream, tell};
 use super::headers::{self, Form};
 use crate::broker::{Caller, Phase};
-use crate::json::{self, HostRow, Problem, Whose};
+use crate::json::{self, HostRow, Problem, VersionRow, Whose};
 use crate::logs::{Followed, Follower, Level};
 use crate::metrics;
 
@@ -32,6 +32,11 @@ pub(super) fn readiness(server: &Server) -> Answer {
         return tell(StatusCode::SERVICE_UNAVAILABLE, &json!({ "status": status }));
     }
     tell(StatusCode::OK, &json!({ "status": "ready" }))
+}
+
+/// `GET /v1/version`.
+pub(super) fn version() -> Answer {
+    tell(StatusCode::OK, &VersionRow::here())
 }
 
 /// `GET /v1/runtimes`.

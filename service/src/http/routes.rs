@@ -6,10 +6,11 @@ use http_body_util::{BodyExt, Limited};
 use hyper::body::Incoming;
 use hyper::{HeaderMap, Method, Request, StatusCode};
 
-use super::answer::{Answer, Refusal, not_found};
-use super::{Server, USUAL_BODY_BYTES, headers, host, past, runs, sessions};
+use super::answer::{Answer, Refusal, not_found, tell};
+use super::{Server, USUAL_BODY_BYTES, headers, host, mcp, past, runs, sessions};
 use crate::broker::{Caller, NotATenant};
 use crate::json::{Problem, Whose};
+use crate::openapi;
 
 const TENANT: &str = "x-belljar-tenant";
 
@@ -43,18 +44,21 @@ pub(super) async fn answer(
             runs::feed(server, tenant, id, request).await
         }
         (_, ["v1", "sessions", ..]) => return sessions(server, tenant, request).await,
+        (_, ["mcp"]) => mcp::answer(server, tenant, request).await,
         (&Method::GET, ["v1", "runtimes"]) => host::runtimes(server).await,
+        (&Method::GET, ["v1", "version"]) => Ok(host::version()),
         (&Method::GET, ["v1", "host"]) => host::inspect().await,
         (&Method::GET, ["v1", "logs"]) => {
             host::logs(server, &caller, request.uri().query(), request.headers())
         }
         (&Method::GET, ["metrics"]) => host::measure(server, &caller),
+        (&Method::GET, ["openapi.json"]) => Ok(tell(StatusCode::OK, &openapi::document())),
         (&Method::GET, ["healthz"]) => Ok(host::health(server)),
         (&Method::GET, ["readyz"]) => Ok(host::readiness(server)),
         (
             _,
-            ["healthz" | "readyz" | "metrics"]
-            | ["v1", "runs" | "runtimes" | "host" | "logs"]
+            ["healthz" | "readyz" | "metrics" | "openapi.json"]
+            | ["v1", "runs" | "runtimes" | "version" | "host" | "logs"]
             | ["v1", "runs", _]
             | ["v1", "runs", _, "events" | "stdin"],
         ) => Err(wrong_method()),

@@ -7,14 +7,13 @@ use hyper::body::Incoming;
 use hyper::header::{HeaderValue, LOCATION};
 use hyper::http::request::Parts;
 use hyper::{Request, StatusCode};
-use serde::Serialize;
 use tokio::time::timeout;
 
 use super::answer::{Answer, Refusal, done, not_found, respond, stream, tell};
 use super::headers::{self, Form};
 use super::{Server, body, events, multipart, past};
 use crate::broker::{Ended, Key, Submission, Submitted, Ticket};
-use crate::json::{Labels, rfc3339};
+use crate::json::{PendingRow, rfc3339};
 
 /// How long a run that streams may wait for its turn before its events begin. Until then, what is
 /// wrong with it has a status of its own.
@@ -22,17 +21,6 @@ const HEAD_WITHIN: Duration = Duration::from_millis(50);
 const MOST_KEY_BYTES: usize = 255;
 /// The longest that an answer waits for the end of a run that was asked for by its name.
 const MOST_WAIT: Duration = Duration::from_mins(10);
-
-/// A run that has not ended.
-#[derive(Serialize)]
-struct Pending<'a> {
-    id: &'a str,
-    runtime: &'a str,
-    status: String,
-    created_at: String,
-    #[serde(skip_serializing_if = "Labels::is_empty")]
-    labels: &'a Labels,
-}
 
 /// `POST /v1/runs`.
 pub(super) async fn submit(
@@ -153,8 +141,8 @@ fn ended(ended: Ended) -> Result<Answer, Refusal> {
     }
 }
 
-fn pending(ticket: &Ticket) -> Pending<'_> {
-    Pending {
+fn pending(ticket: &Ticket) -> PendingRow<'_> {
+    PendingRow {
         id: &ticket.id,
         runtime: &ticket.runtime,
         status: ticket.status(),

@@ -17,12 +17,7 @@ use super::events::{framed, over, row};
 use super::headers::{self, Form};
 use super::{Server, body};
 use crate::broker::{Called, Calls};
-use crate::json::{self, CallRequest, Encoded, SessionRequest, SessionRow};
-
-#[derive(Serialize)]
-struct Page {
-    sessions: Vec<SessionRow>,
-}
+use crate::json::{self, CallRequest, Encoded, SessionPage, SessionRequest};
 
 #[derive(Serialize)]
 struct Named<'a> {
@@ -62,7 +57,7 @@ pub(super) async fn call(
 
 /// `GET /v1/sessions`.
 pub(super) fn list(server: &Server, tenant: &str) -> Answer {
-    tell(StatusCode::OK, &Page { sessions: server.broker.list_sessions(tenant) })
+    tell(StatusCode::OK, &SessionPage { sessions: server.broker.list_sessions(tenant) })
 }
 
 /// `GET /v1/sessions/ID`.

@@ -3,10 +3,11 @@
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD as BASE64;
+use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 /// How bytes became a string.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub(crate) enum Encoding {
     #[default]
     #[serde(rename = "utf-8")]
@@ -16,7 +17,7 @@ pub(crate) enum Encoding {
 }
 
 /// Bytes, and how they became a string.
-#[derive(Serialize, Deserialize)]
+#[derive(Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct Encoded {
     pub(crate) content: String,
@@ -25,7 +26,7 @@ pub(crate) struct Encoded {
 }
 
 /// A plain string where that is enough.
-#[derive(Serialize, Deserialize)]
+#[derive(Serialize, Deserialize, JsonSchema)]
 #[serde(untagged, expecting = "a string, or an object of content and encoding")]
 pub(crate) enum Data {
     Text(String),
@@ -84,6 +85,16 @@ impl Data {
             Self::Text(text) => Ok(text.into_bytes()),
             Self::Encoded(encoded) => encoded.bytes(),
         }
+    }
+}
+
+impl JsonSchema for Base64 {
+    fn schema_name() -> std::borrow::Cow<'static, str> {
+        "Base64".into()
+    }
+
+    fn json_schema(_: &mut SchemaGenerator) -> Schema {
+        json_schema!({ "type": "string", "contentEncoding": "base64" })
     }
 }
 

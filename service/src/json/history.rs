@@ -2,22 +2,34 @@
 
 use std::collections::BTreeMap;
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::time::rfc3339;
 use crate::store::Row;
 
 /// The answer to `GET /v1/runs`.
-#[derive(Clone, Debug, Serialize, Deserialize)]
+#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
 pub(crate) struct HistoryPage {
     pub(crate) runs: Vec<HistoryRow>,
     /// What to ask for next, as `before`.
     pub(crate) next: Option<String>,
 }
 
+/// A run that has not ended.
+#[derive(Debug, Serialize, JsonSchema)]
+pub(crate) struct PendingRow<'a> {
+    pub(crate) id: &'a str,
+    pub(crate) runtime: &'a str,
+    pub(crate) status: String,
+    pub(crate) created_at: String,
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    pub(crate) labels: &'a BTreeMap<String, String>,
+}
+
 /// One of them; also the answer to `GET /v1/runs/{id}` while it is open, or when its outcome is
 /// kept no longer.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub(crate) struct HistoryRow {
     pub(crate) id: String,
     pub(crate) runtime: String,

@@ -3,10 +3,11 @@
 use std::collections::BTreeMap;
 
 use belljar::{Finding, Inspection};
+use schemars::JsonSchema;
 use serde::Serialize;
 
 /// The whole of it.
-#[derive(Serialize)]
+#[derive(Serialize, JsonSchema)]
 pub(crate) struct HostRow<'a> {
     strict: bool,
     level: Option<&'a str>,
@@ -18,7 +19,7 @@ pub(crate) struct HostRow<'a> {
     host: BTreeMap<&'a str, &'a str>,
 }
 
-#[derive(Serialize)]
+#[derive(Serialize, JsonSchema)]
 struct FindingRow<'a> {
     name: &'a str,
     state: &'a str,
@@ -28,7 +29,7 @@ struct FindingRow<'a> {
     fix: Option<&'a str>,
 }
 
-#[derive(Serialize)]
+#[derive(Serialize, JsonSchema)]
 struct NextRow<'a> {
     level: &'a str,
     why: &'a str,

@@ -3,10 +3,11 @@
 use std::time::Duration;
 
 use belljar::{Limits, OnOutputLimit};
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 /// Limits by the names of the contract.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub(crate) struct LimitsRow {
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -38,7 +39,7 @@ pub(crate) struct LimitsRow {
 }
 
 /// [`OnOutputLimit`] in JSON.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
 pub(crate) enum WhenFull {
     Truncate,

@@ -3,6 +3,7 @@
 use std::borrow::Cow;
 use std::time::Duration;
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize, Serializer};
 
 use super::data::{Base64, Encoding};
@@ -12,7 +13,7 @@ use super::{Labels, LimitsRow, now_ms, rfc3339};
 type Word = Cow<'static, str>;
 
 /// An outcome as the contract has it, wherever the run took place.
-#[derive(Serialize, Deserialize)]
+#[derive(Serialize, Deserialize, JsonSchema)]
 pub(crate) struct Outcome {
     pub(crate) id: String,
     pub(crate) runtime: String,
@@ -21,6 +22,7 @@ pub(crate) struct Outcome {
     pub(crate) signal: Option<i32>,
     pub(crate) message: String,
     #[serde(flatten)]
+    #[schemars(with = "OutputRow")]
     pub(crate) output: Output,
     pub(crate) wall_ms: f64,
     pub(crate) cpu_ms: f64,
@@ -55,7 +57,7 @@ pub(crate) struct Output {
     pub(crate) stderr_dropped_bytes: u64,
 }
 
-#[derive(Serialize, Deserialize)]
+#[derive(Serialize, Deserialize, JsonSchema)]
 pub(crate) struct Timings {
     pub(crate) queued: f64,
     pub(crate) jar: f64,
@@ -64,7 +66,7 @@ pub(crate) struct Timings {
     pub(crate) collect: f64,
 }
 
-#[derive(Serialize, Deserialize)]
+#[derive(Serialize, Deserialize, JsonSchema)]
 pub(crate) struct Artifact {
     pub(crate) path: String,
     pub(crate) bytes: usize,
@@ -74,7 +76,7 @@ pub(crate) struct Artifact {
     pub(crate) content: Option<Base64>,
 }
 
-#[derive(Serialize, Deserialize)]
+#[derive(Serialize, Deserialize, JsonSchema)]
 pub(crate) struct Denial {
     pub(crate) kind: Word,
     pub(crate) what: String,
@@ -83,7 +85,7 @@ pub(crate) struct Denial {
     pub(crate) count: u64,
 }
 
-#[derive(Serialize, Deserialize)]
+#[derive(Serialize, Deserialize, JsonSchema)]
 pub(crate) struct Receipt {
     pub(crate) floor: Word,
     pub(crate) level: Word,
@@ -92,7 +94,7 @@ pub(crate) struct Receipt {
     pub(crate) notes: Vec<String>,
 }
 
-#[derive(Serialize, Deserialize)]
+#[derive(Serialize, Deserialize, JsonSchema)]
 pub(crate) struct LayerRow {
     pub(crate) layer: Word,
     pub(crate) state: Word,
@@ -100,7 +102,7 @@ pub(crate) struct LayerRow {
     pub(crate) cost_us: u64,
 }
 
-#[derive(Serialize, Deserialize)]
+#[derive(Serialize, Deserialize, JsonSchema)]
 pub(crate) struct LimitRow {
     pub(crate) limit: Word,
     pub(crate) state: Word,
@@ -204,8 +206,8 @@ pub(super) fn millis(time: Duration) -> f64 {
 }
 
 /// Both streams in one encoding.
-#[derive(Serialize, Deserialize)]
-struct OutputRow {
+#[derive(Serialize, Deserialize, JsonSchema)]
+pub(super) struct OutputRow {
     stdout: String,
     stderr: String,
     stdout_dropped_bytes: u64,

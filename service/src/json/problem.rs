@@ -3,13 +3,14 @@
 use std::borrow::Cow;
 
 use belljar::{Error, Fault};
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 /// When somebody who was refused for want of room may come again.
 const RETRY_AFTER_MS: u32 = 1000;
 
 /// Why nothing was run, or why what was run came to nothing.
-#[derive(Clone, Debug, Serialize, Deserialize)]
+#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
 pub(crate) struct Problem {
     /// The stable word for machines.
     pub(crate) code: Cow<'static, str>,
@@ -26,7 +27,7 @@ pub(crate) struct Problem {
 }
 
 /// [`Fault`] in JSON.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
 pub(crate) enum Whose {
     Caller,

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use belljar::{Code, Error, Floor, Limits, Source, SourceFile, StartChoice};
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::data::{Data, Encoded, Encoding};
@@ -12,7 +13,7 @@ const MOST_LABELS: usize = 16;
 const MOST_LABEL_BYTES: usize = 128;
 
 /// A run that somebody asks for. Holds secrets: never printed.
-#[derive(Default, Serialize, Deserialize)]
+#[derive(Default, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct Request {
     runtime: String,
@@ -62,7 +63,7 @@ pub(crate) struct Wish {
     pub(crate) labels: Labels,
 }
 
-#[derive(Serialize, Deserialize)]
+#[derive(Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(super) struct FileRow {
     path: String,
@@ -71,7 +72,7 @@ pub(super) struct FileRow {
     encoding: Encoding,
 }
 
-#[derive(Clone, Copy, Default, Serialize, Deserialize)]
+#[derive(Clone, Copy, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
 pub(super) enum StartWord {
     #[default]

@@ -1,19 +1,21 @@
 //! What a payload says of itself, in JSON.
 
 use belljar::{Exception, Value};
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 
 /// The value of the last expression.
-#[derive(Serialize, Deserialize)]
+#[derive(Serialize, Deserialize, JsonSchema)]
 pub(crate) struct ResultRow {
     pub(crate) text: String,
     pub(crate) html: Option<String>,
+    #[schemars(with = "Option<serde_json::Value>")]
     pub(crate) json: Option<Box<RawValue>>,
 }
 
 /// What ended the code.
-#[derive(Serialize, Deserialize)]
+#[derive(Serialize, Deserialize, JsonSchema)]
 pub(crate) struct ErrorRow {
     pub(crate) r#type: String,
     pub(crate) message: String,
@@ -21,7 +23,7 @@ pub(crate) struct ErrorRow {
 }
 
 /// A line on the way to it.
-#[derive(Serialize, Deserialize)]
+#[derive(Serialize, Deserialize, JsonSchema)]
 pub(crate) struct FrameRow {
     pub(crate) file: String,
     pub(crate) line: u64,

@@ -1,10 +1,11 @@
 //! The list of languages in JSON.
 
 use belljar::{Error, Runtime, Runtimes};
+use schemars::JsonSchema;
 use serde::Serialize;
 
 /// One language, and what it needs.
-#[derive(Serialize)]
+#[derive(Serialize, JsonSchema)]
 pub(crate) struct RuntimeRow {
     pub(crate) name: String,
     pub(crate) available: bool,

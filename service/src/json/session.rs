@@ -5,16 +5,17 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use belljar::{Answer, AnswerStatus, Call, Error, Floor, Limits, SessionOptions};
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::data::Data;
-use super::outcome::{Artifact, Outcome, Output, millis};
+use super::outcome::{Artifact, Outcome, Output, OutputRow, millis};
 use super::request::{FileRow, StartWord, check, invalid};
 use super::rich::{ErrorRow, ResultRow};
 use super::{Labels, LimitsRow};
 
 /// A session that somebody asks for. Holds secrets: never printed.
-#[derive(Deserialize)]
+#[derive(Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct SessionRequest {
     runtime: String,
@@ -39,7 +40,7 @@ pub(crate) struct SessionRequest {
 }
 
 /// What one call may take.
-#[derive(Clone, Copy, Debug, Default, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub(crate) struct CallLimits {
     pub(crate) wall_ms: Option<u64>,
@@ -66,7 +67,7 @@ pub(crate) struct Lives {
 }
 
 /// Code for a session.
-#[derive(Deserialize)]
+#[derive(Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct CallRequest {
     code: String,
@@ -79,7 +80,7 @@ pub(crate) struct CallRequest {
 }
 
 /// A session, as it is told of.
-#[derive(Serialize)]
+#[derive(Serialize, JsonSchema)]
 pub(crate) struct SessionRow {
     pub(crate) id: String,
     pub(crate) runtime: String,
@@ -91,8 +92,14 @@ pub(crate) struct SessionRow {
     pub(crate) labels: Labels,
 }
 
+/// The sessions of a tenant.
+#[derive(Serialize, JsonSchema)]
+pub(crate) struct SessionPage {
+    pub(crate) sessions: Vec<SessionRow>,
+}
+
 /// What came of a call.
-#[derive(Serialize)]
+#[derive(Serialize, JsonSchema)]
 pub(crate) struct CallAnswer {
     pub(crate) id: String,
     pub(crate) session: String,
@@ -100,6 +107,7 @@ pub(crate) struct CallAnswer {
     pub(crate) status: Cow<'static, str>,
     pub(crate) message: String,
     #[serde(flatten)]
+    #[schemars(with = "OutputRow")]
     pub(crate) output: Output,
     pub(crate) result: Option<ResultRow>,
     pub(crate) error: Option<ErrorRow>,

@@ -87,6 +87,11 @@ function lineOf(file, number) {
   }
 }
 
+/** As JSON; half of a surrogate pair is text here, and nowhere else. */
+function asJson(told) {
+  return JSON.stringify(told, (_, value) => (typeof value === 'string' ? Buffer.from(value).toString() : value));
+}
+
 /** Takes the lines of ours out of a stack. */
 function withoutOwnLines(thrown) {
   try {
@@ -123,7 +128,7 @@ function runScript(entry) {
   process.on('exit', () => {
     try {
       told.value = told.error ? null : describe(value);
-      fs.writeFileSync(RESULT, JSON.stringify(told));
+      fs.writeFileSync(RESULT, asJson(told));
     } catch (error) {
       process.stderr.write(`the result could not be told: ${error}\n`);
     }
@@ -146,19 +151,30 @@ function isScript(code, filename) {
   }
 }
 
+/**
+ * What both threads know of a call: none is there; it is there, and asked to end before it began; its
+ * script runs; what it promised is waited for; a signal is about to be sent, and was.
+ */
+const [IDLE, GIVEN, ASKED, RUNS, WAITS, SIGNALLING, SIGNALLED] = [0, 1, 2, 3, 4, 5, 6];
+const INNER = '__belljar_inner';
+const INTERRUPTED = 'ERR_SCRIPT_EXECUTION_INTERRUPTED';
+
 /** Calls, one after the other, on what they have in common. */
 class Session {
-  #busy = new Int32Array(new SharedArrayBuffer(4));
+  #state = new Int32Array(new SharedArrayBuffer(4));
   #interrupt = null;
 
   serve() {
     assumeMain('/work/session.js');
     process.argv.splice(1, Infinity);
     delete process.mainModule;
-    process.on('SIGINT', () => this.#interrupt?.());
     process.on('uncaughtException', (thrown) => complain(thrown));
-    const worker = new Worker(__filename, { workerData: { busy: this.#busy }, stdout: false });
-    worker.on('message', (call) => (call ? this.answer(call) : process.exit()));
+    const worker = new Worker(__filename, { workerData: { state: this.#state } });
+    worker.on('message', (call) => {
+      if (call === INTERRUPT) this.#interrupt?.();
+      else if (call) this.answer(call);
+      else process.exit();
+    });
     worker.once('online', () => send(0, ''));
   }
 
@@ -176,31 +192,57 @@ class Session {
       sources.set(filename, code.split('\n'));
       told = { status: 'ok', value: describe(await this.evaluate(code, filename)) };
     } catch (thrown) {
-      const isInterrupt = thrown?.code === 'ERR_SCRIPT_EXECUTION_INTERRUPTED';
+      const isInterrupt = thrown?.code === INTERRUPTED;
       complain(thrown);
       told = { status: isInterrupt ? 'interrupted' : 'error', error: explain(thrown) };
     }
-    Atomics.store(this.#busy, 0, 0);
+    Atomics.store(this.#state, 0, IDLE);
     this.#interrupt = null;
-    send(number, JSON.stringify(told));
+    send(number, asJson(told));
   }
 
   /** A value that is to come is waited for. */
   async evaluate(code, filename) {
     const interrupted = new Promise((_, reject) => {
-      this.#interrupt = () => {
-        const error = new Error('the call was interrupted');
-        reject(Object.assign(error, { code: 'ERR_SCRIPT_EXECUTION_INTERRUPTED' }));
-      };
+      this.#interrupt = () => reject(interruption());
     });
-    if (Atomics.load(this.#busy, 0) === 2) this.#interrupt();
-    else {
-      const value = evaluate(code, filename, { breakOnSigint: true, displayErrors: false });
-      if (!(value instanceof Promise)) return value;
-      return Promise.race([value, interrupted]);
-    }
-    return interrupted;
+    interrupted.catch(() => {});
+    const value = this.#run(code, filename);
+    return value instanceof Promise ? Promise.race([value, interrupted]) : value;
   }
+
+  /**
+   * Runs a script such that a signal ends it. The signal is sent and arrives while Node listens for
+   * it, which is in here alone: at any other moment it would end the process.
+   */
+  #run(code, filename) {
+    const state = this.#state;
+    const inner = () => {
+      if (Atomics.compareExchange(state, 0, GIVEN, RUNS) !== GIVEN) throw interruption();
+      try {
+        return evaluate(code, filename, { displayErrors: false });
+      } finally {
+        // Not reached by a script that was ended.
+        if (Atomics.compareExchange(state, 0, RUNS, WAITS) !== RUNS) {
+          Atomics.wait(state, 0, SIGNALLING);
+          while (Atomics.load(state, 0) === SIGNALLED);
+        }
+      }
+    };
+    Object.defineProperty(globalThis, INNER, { value: inner, configurable: true });
+    try {
+      return RUNNER.runInThisContext({ breakOnSigint: true, displayErrors: false });
+    } finally {
+      delete globalThis[INNER];
+      Atomics.store(state, 0, WAITS);
+    }
+  }
+}
+
+const RUNNER = new vm.Script(`${INNER}()`);
+
+function interruption() {
+  return Object.assign(new Error('the call was interrupted'), { code: INTERRUPTED });
 }
 
 function complain(thrown) {
@@ -228,18 +270,37 @@ function send(number, body) {
  * Alone reads the socket, in a thread of its own: what interrupts a call comes while it runs. Never
  * blocks, as a process whose thread is in the kernel cannot exit.
  */
-function read({ busy }) {
+function read({ state }) {
   const net = require('node:net');
   const socket = new net.Socket({ fd: CHANNEL, readable: true, writable: false });
-  const parser = parse(busy);
+  const parser = parse(state);
   parser.next();
   socket.on('data', (data) => parser.next(data));
   socket.on('error', () => {});
   socket.on('close', () => parentPort.postMessage(null));
 }
 
+/** Interrupts the call that is there, whatever it does. */
+function interrupt(state) {
+  if (Atomics.compareExchange(state, 0, GIVEN, ASKED) === GIVEN) return;
+  if (Atomics.compareExchange(state, 0, RUNS, SIGNALLING) === RUNS) {
+    let after = SIGNALLED;
+    try {
+      // To its children as well, as from a terminal.
+      process.kill(0, 'SIGINT');
+    } catch {
+      // Where no signals are let through, the call is not interrupted.
+      after = RUNS;
+    }
+    Atomics.compareExchange(state, 0, SIGNALLING, after);
+    Atomics.notify(state, 0);
+  } else if (Atomics.load(state, 0) === WAITS) {
+    parentPort.postMessage(INTERRUPT);
+  }
+}
+
 /** Understands what it is given piece by piece. */
-function* parse(busy) {
+function* parse(state) {
   let held = Buffer.alloc(0);
   function* take(count) {
     const pieces = [held];
@@ -260,14 +321,7 @@ function* parse(busy) {
   for (;;) {
     const [first] = yield* take(1);
     if (first === INTERRUPT) {
-      if (Atomics.load(busy, 0) === 0) continue;
-      Atomics.store(busy, 0, 2);
-      try {
-        // To its children as well, as from a terminal.
-        process.kill(0, 'SIGINT');
-      } catch {
-        // Not where signals are not let through: then the call is not interrupted.
-      }
+      interrupt(state);
       continue;
     }
     const [number, code, stdin, count] = (yield* line()).split(' ').slice(1).map(Number);
@@ -276,7 +330,7 @@ function* parse(busy) {
       const [, size, name] = /^(\d+) (.*)$/.exec(yield* line());
       call.files.push([name, yield* copy(Number(size))]);
     }
-    Atomics.store(busy, 0, 1);
+    Atomics.store(state, 0, GIVEN);
     parentPort.postMessage(call);
   }
   function* copy(count) {
@@ -284,7 +338,7 @@ function* parse(busy) {
   }
 }
 
-if (!isMainThread && workerData?.busy) {
+if (!isMainThread && workerData?.state) {
   read(workerData);
 } else if (process.argv.length > 2) {
   runScript(process.argv[2]);

@@ -129,7 +129,8 @@ class _Teller:
         import json
         figures = self.save_figures(value)
         told = {"value": self.describe(value), "error": error and self.explain(error), "figures": figures}
-        return json.dumps(told).encode()
+        # Half of a surrogate pair is text here, and nowhere else.
+        return json.dumps(told, ensure_ascii=False).encode("utf-8", "replace")
 
 
 class _Script(_Teller):
@@ -263,7 +264,10 @@ class _Session(_Teller):
 
     def tell_error(self, caught):
         try:
-            _display(caught)
+            if not isinstance(caught, SystemExit):
+                _display(caught)
+            elif not isinstance(caught.code, (int, type(None))):
+                print(caught.code, file=sys.stderr)
             return self.tell(None, caught)
         except BaseException as error:
             return b'{"error":{"type":"%s","message":"","traceback":[]}}' % type(error).__name__.encode()

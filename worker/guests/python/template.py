@@ -20,7 +20,7 @@ __builtins__ = dict(_SHARED)
 
 _LINE = 3
 # Compiled once, for every child that is to run it.
-_GUEST = "/run/belljar/python/guest.py"
+_GUEST = "/run/belljar/guest.py"
 # Out of the way of user code, and below 64, where the kernel's first descriptor table ends.
 _ASIDE = 63
 _WRITERS = (io.TextIOWrapper, io.BufferedWriter, io.BufferedRandom)

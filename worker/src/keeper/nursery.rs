@@ -1,5 +1,6 @@
 //! The template of a keeper: a trusted interpreter that forks itself into jars.
 
+use std::io;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::process;
 
@@ -90,7 +91,11 @@ impl Nursery {
 
     pub(super) fn hear(&self) -> News {
         let mut word = [0; NEWS_BYTES];
-        let Ok((bytes, _)) = receive_with(&self.socket, &mut word) else { return News::Gone };
+        let mut hear = || receive_with(&self.socket, &mut word);
+        // Told once, and before what is queued: it ended with its first order unread.
+        let is_reset = |error: &io::Error| error.kind() == io::ErrorKind::ConnectionReset;
+        let heard = hear().or_else(|error| if is_reset(&error) { hear() } else { Err(error) });
+        let Ok((bytes, _)) = heard else { return News::Gone };
         match word.get(..bytes).unwrap_or_default() {
             [] => News::Gone,
             READY => News::Ready,

@@ -6,6 +6,7 @@
 
 mod below;
 mod bundle;
+mod door;
 mod job;
 mod launch;
 mod plot;
@@ -19,6 +20,7 @@ use std::time::{Duration, Instant};
 
 pub use below::{anonymous_bytes, descendants, private_dirty_bytes};
 pub use bundle::Place;
+pub use door::{Door, Service, cpu_of};
 pub use job::Job;
 pub use launch::{Jars, bare, beside, interpreter, unavailable};
 pub use plot::{Curve, Plot};
@@ -212,6 +214,27 @@ impl Table {
         };
         let what = format!("{row} / ({})", over.join(" + "));
         writeln!(io::stdout().lock(), "{what:<72}{ratio:>9.2}x  {goal}")
+    }
+
+    /// Prints how much longer a row takes than another, beside the most that it should: the median
+    /// of the differences within a round.
+    ///
+    /// # Errors
+    /// When nobody reads.
+    pub fn exceed(&self, row: &str, other: &str, most: Duration) -> io::Result<()> {
+        let samples = |name: &str| {
+            let found = self.samples.iter().find(|(known, _)| known == name);
+            found.map(|(_, samples)| samples.as_slice()).unwrap_or_default()
+        };
+        let pairs = samples(row).iter().zip(samples(other));
+        let pairs = pairs.map(|(one, other)| (one.as_secs_f64() - other.as_secs_f64()) * 1e3);
+        let mut added: Vec<f64> = pairs.collect();
+        added.sort_by(f64::total_cmp);
+        let Some(added) = added.get(added.len() / 2) else { return Ok(()) };
+        let most = most.as_secs_f64() * 1e3;
+        let word = if *added <= most { "met" } else { "MISSED" };
+        let what = format!("{row} - ({other})");
+        writeln!(io::stdout().lock(), "{what:<72}{added:>+8.3} ms  <= {most:.3} ms  {word}")
     }
 
     /// The ratio of a row to the sum of others within a round: the median over all rounds.

@@ -47,7 +47,8 @@ pub(crate) struct Server {
     /// The largest body of a request.
     most_body_bytes: usize,
     tells_metrics: bool,
-    mcp: mcp::Door,
+    /// Unless it is switched off.
+    mcp: Option<mcp::Door>,
 }
 
 impl Server {
@@ -55,7 +56,10 @@ impl Server {
         let most_connections = most_connections(config.service.connections);
         let most_body_bytes = usize::try_from(config.service.body_bytes).unwrap_or(usize::MAX);
         Arc::new(Self {
-            mcp: mcp::Door::new(&broker, most_body_bytes),
+            mcp: config
+                .mcp
+                .enabled
+                .then(|| mcp::Door::new(&broker, most_body_bytes, &config.mcp.origins)),
             broker,
             room: Arc::new(Semaphore::new(
                 most_body_bytes.saturating_mul(BODIES_AT_ONCE).min(Semaphore::MAX_PERMITS),

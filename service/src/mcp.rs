@@ -127,9 +127,8 @@ impl ServerHandler for Handler {
 
 /// A problem as JSON-RPC has it.
 fn refusal(problem: &Problem) -> ErrorData {
-    let code = match problem.fault {
-        Whose::Caller => ErrorCode::INVALID_PARAMS,
-        Whose::Host | Whose::Belljar => ErrorCode::INTERNAL_ERROR,
-    };
+    // What the host has not got, another request need not ask for.
+    let is_asked_wrong = problem.fault == Whose::Caller || problem.code == "unknown_runtime";
+    let code = if is_asked_wrong { ErrorCode::INVALID_PARAMS } else { ErrorCode::INTERNAL_ERROR };
     ErrorData::new(code, problem.message.clone(), serde_json::to_value(problem).ok())
 }

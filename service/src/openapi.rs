@@ -1,4 +1,4 @@
-//! The contract of the service as an OpenAPI 3.1 document: made of the types that it speaks, and of
+//! The contract of the service as a document of `OpenAPI` 3.1: made of the types that it speaks, and of
 //! one table of places.
 
 mod places;
@@ -88,11 +88,14 @@ fn responses(place: &Place) -> Value {
     for (status, kind, schema) in place.answers {
         let described = json!({ "description": reason(*status) });
         let response = responses.entry(status.to_string()).or_insert(described);
-        if kind.is_empty() {
+        let Some(response) = response.as_object_mut().filter(|_| !kind.is_empty()) else {
             continue;
-        }
+        };
         let schema = if schema.is_empty() { json!({}) } else { reference(schema) };
-        response["content"][*kind] = json!({ "schema": schema });
+        let content = response.entry("content").or_insert_with(|| json!({}));
+        if let Some(content) = content.as_object_mut() {
+            content.insert((*kind).to_owned(), json!({ "schema": schema }));
+        }
     }
     let problem = json!({ "application/problem+json": { "schema": reference("Problem") } });
     let described = "A refusal or failure, with a stable code (RFC 9457).";

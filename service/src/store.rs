@@ -17,6 +17,7 @@ mod schema;
 #[cfg(test)]
 mod tests;
 mod work;
+mod writer;
 
 use std::collections::BTreeMap;
 use std::io;
@@ -28,13 +29,18 @@ use belljar::Error;
 use tokio::sync::{Semaphore, oneshot};
 
 use work::{Asked, Work};
+use writer::{AtOnce, Shared};
 
 /// Changes and questions that wait, each for its own thread.
 const MOST_WAITING: usize = 256;
 
+/// One that takes longer to write than another thread to wake.
+const LONG_ANSWER_BYTES: usize = 128 << 10;
+
 /// A history of runs. Cheap to clone; the threads end with the last one.
 #[derive(Clone, Debug)]
 pub(crate) struct Store {
+    writer: Shared,
     changes: Line,
     /// In memory there is one connection, and this is the same line.
     questions: Line,
@@ -135,16 +141,13 @@ impl Store {
         let lost = lost::close_open(&mut file.connection)
             .map_err(|error| file::failed("cannot close the runs of an earlier service", &error))?;
         let reader = path.map(file::reader).transpose()?;
-        let changes = Line::new("belljar-history", move |asked| {
-            work::attend(file, retention, &asked);
-        })?;
+        let writer = Shared::new(file, retention);
+        let changes = Line::new("belljar-history", writer.clone())?;
         let questions = match reader {
             None => changes.clone(),
-            Some(reader) => Line::new("belljar-questions", move |asked| {
-                work::attend(reader, retention, &asked);
-            })?,
+            Some(reader) => Line::new("belljar-questions", Shared::new(reader, retention))?,
         };
-        Ok((Self { changes, questions }, lost))
+        Ok((Self { writer, changes, questions }, lost))
     }
 
     /// Remembers a run before it is. It is in the log when this returns.
@@ -152,7 +155,7 @@ impl Store {
     /// # Errors
     /// When it cannot be written, and then the run must not be: no record, no run.
     pub(crate) async fn begin(&self, opening: Opening) -> Result<Opened, Error> {
-        self.changes.ask(|reply| Work::Begin(opening, reply)).await
+        self.change(|reply| Work::Begin(opening, reply)).await
     }
 
     /// Forgets a run that did not come to be, and its key with it.
@@ -161,13 +164,15 @@ impl Store {
     /// When it cannot be written.
     pub(crate) async fn withdraw(&self, id: &str) -> Result<(), Error> {
         let id = id.to_owned();
-        self.changes.ask(|reply| Work::Withdraw(id, reply)).await
+        self.change(|reply| Work::Withdraw(id, reply)).await
     }
 
     /// Remembers that a run has started, soon. Never waits: where too much waits already, nothing
     /// is remembered but what its end says.
     pub(crate) fn started(&self, id: &str, started_ms: i64) {
-        self.changes.tell(Work::Started(id.to_owned(), started_ms));
+        if let Some(work) = self.at_once(Work::Started(id.to_owned(), started_ms)) {
+            self.changes.tell(work);
+        }
     }
 
     /// Remembers how a run ended.
@@ -184,8 +189,12 @@ impl Store {
         answer: String,
     ) -> Result<(), Error> {
         let (id, status) = (id.to_owned(), status.to_owned());
+        let is_long = answer.len() > LONG_ANSWER_BYTES;
         let ending = Ending { id, status, is_problem, wall_ms, ended_ms, answer };
-        self.changes.ask(|reply| Work::End(ending, reply)).await
+        if is_long {
+            return self.changes.ask(|reply| Work::End(ending, reply)).await;
+        }
+        self.change(|reply| Work::End(ending, reply)).await
     }
 
     /// A run, of this tenant if one is named.
@@ -211,6 +220,34 @@ impl Store {
         drop(self.changes.sender.send(Asked { work: Work::Retain(retention), _place: None }));
     }
 
+    /// At once where nobody else has the connection, and behind all who wait for it otherwise.
+    async fn change<T>(
+        &self,
+        work: impl FnOnce(oneshot::Sender<Result<T, Error>>) -> Work,
+    ) -> Result<T, Error> {
+        let (reply, answer) = oneshot::channel();
+        if let Some(work) = self.at_once(work(reply)) {
+            self.changes.send(work).await;
+        }
+        answer.await.unwrap_or_else(|_| Err(closed()))
+    }
+
+    /// The work, if it has to wait.
+    fn at_once(&self, work: Work) -> Option<Work> {
+        if self.changes.is_busy() {
+            return Some(work);
+        }
+        match self.writer.at_once(work) {
+            AtOnce::Done { tells } => {
+                if tells {
+                    drop(self.changes.sender.send(Asked { work: Work::Tend, _place: None }));
+                }
+                None
+            }
+            AtOnce::Later(work) => Some(work),
+        }
+    }
+
     /// Writes what waits, puts the log into the file, and lets go of it. All that is asked for
     /// later fails.
     pub(crate) async fn close(&self) {
@@ -222,12 +259,10 @@ impl Store {
 }
 
 impl Line {
-    fn new(
-        name: &str,
-        attend: impl FnOnce(mpsc::Receiver<Asked>) + Send + 'static,
-    ) -> Result<Self, Error> {
+    fn new(name: &str, shared: Shared) -> Result<Self, Error> {
         let (sender, asked) = mpsc::channel();
-        let spawned = std::thread::Builder::new().name(name.to_owned()).spawn(|| attend(asked));
+        let attend = move || work::attend(&shared, &asked);
+        let spawned = std::thread::Builder::new().name(name.to_owned()).spawn(attend);
         spawned.map_err(|error| Error::Internal("cannot start a thread".to_owned(), error))?;
         Ok(Self { places: Arc::new(Semaphore::new(MOST_WAITING)), sender })
     }
@@ -237,10 +272,19 @@ impl Line {
         &self,
         work: impl FnOnce(oneshot::Sender<Result<T, Error>>) -> Work,
     ) -> Result<T, Error> {
-        let place = Arc::clone(&self.places).acquire_owned().await.ok();
         let (reply, answer) = oneshot::channel();
-        drop(self.sender.send(Asked { work: work(reply), _place: place }));
+        self.send(work(reply)).await;
         answer.await.unwrap_or_else(|_| Err(closed()))
+    }
+
+    /// Whether somebody waits.
+    fn is_busy(&self) -> bool {
+        self.places.available_permits() < MOST_WAITING
+    }
+
+    async fn send(&self, work: Work) {
+        let place = Arc::clone(&self.places).acquire_owned().await.ok();
+        drop(self.sender.send(Asked { work, _place: place }));
     }
 
     fn tell(&self, work: Work) {

@@ -16,6 +16,7 @@ pub(crate) fn tests() -> Vec<Test> {
         of_long_output_both_ends_are_shown(),
         a_denial_comes_with_advice(Bash),
         no_secret_is_told(Python),
+        no_secret_is_logged(Bash),
         a_request_that_is_no_message_harms_nothing(),
         what_the_operator_gives_is_all_there_is(),
         many_calls_at_one_time(),
@@ -139,7 +140,7 @@ async fn what_is_wrong_with_a_request_is_an_error() {
             assert_eq!(error["code"], -32602, "{arguments}: {answer}");
             assert!(error["message"].as_str().unwrap().contains(mentions), "{answer}");
             assert_eq!(error["data"]["message"], error["message"], "{answer}");
-            assert_eq!(error["data"]["fault"], "caller", "{answer}");
+            assert_eq!(error["data"]["may_retry"], false, "{answer}");
         }
         let limits = json!({ "memory_bytes": 1_u64 << 50 });
         let arguments = json!({ "runtime": "js", "code": "1", "limits": limits });
@@ -159,7 +160,8 @@ async fn every_result_is_what_its_schema_says() {
         };
         let check = |tool: &str, result: &Value| {
             let told = &result["structuredContent"];
-            let wrong = schema(tool).iter_errors(told).map(|error| error.to_string());
+            let schema = schema(tool);
+            let wrong = schema.iter_errors(told).map(|error| error.to_string());
             assert_eq!(wrong.collect::<Vec<_>>(), Vec::<String>::new(), "{told}");
         };
         for arguments in [
@@ -234,13 +236,34 @@ async fn no_secret_is_told() {
         let result = client.call("run_code", &arguments);
         assert!(text(&result).contains("28 "), "{result}");
         assert!(!result.to_string().contains(secret), "{result}");
-        for secrets in [json!(secret), json!({ "KEY": [secret] }), json!({ secret: 1 })] {
+        for secrets in
+            [json!(secret), json!({ "KEY": { "content": secret, "a": 1 } }), json!({ secret: 1 })]
+        {
             let arguments = json!({ "runtime": "js", "code": "1", "secrets": secrets });
             let answer = client.try_call("run_code", &arguments);
             assert_eq!(answer["error"]["code"], -32602, "{answer}");
             assert!(!answer.to_string().contains(secret), "{answer}");
         }
     });
+}
+
+/// The protocol's own library would tell whole messages.
+async fn no_secret_is_logged() {
+    let served = crate::served::Served::start(&[]);
+    for options in [&[][..], &["--socket", served.socket.to_str().unwrap()]] {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("log");
+        let mut client = Client::start_logging(options, std::fs::File::create(&path).unwrap());
+        let secret = "correct horse battery staple";
+        let code = "wc -c < /run/secrets/KEY";
+        let arguments = json!({ "runtime": "bash", "code": code, "secrets": { "KEY": secret } });
+        let result = client.call("run_code", &arguments);
+        assert!(text(&result).contains("\n28\n"), "{result}");
+        assert!(client.end().success());
+        let log = std::fs::read_to_string(&path).unwrap();
+        assert!(!log.contains(secret) && !log.contains("rmcp"), "{log}");
+        assert!(!options.is_empty() || log.contains("belljar"), "{log}");
+    }
 }
 
 async fn a_request_that_is_no_message_harms_nothing() {

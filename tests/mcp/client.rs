@@ -1,5 +1,6 @@
 //! A client that speaks over standard streams, by hand.
 
+use std::fs::File;
 use std::io::{BufRead, BufReader, Write};
 use std::process::{Child, ChildStdin, Command, ExitStatus, Stdio};
 use std::sync::mpsc::{Receiver, channel};
@@ -25,11 +26,20 @@ pub(crate) struct Client {
 impl Client {
     /// One that has not said anything.
     pub(crate) fn silent(options: &[&str]) -> Self {
-        Self::launch(belljar(&[&["mcp"], options].concat()))
+        let mut command = belljar(&[&["mcp"], options].concat());
+        command.stderr(Stdio::inherit());
+        Self::launch(command)
+    }
+
+    /// One that says all there is to say of itself into a file.
+    pub(crate) fn start_logging(options: &[&str], log: File) -> Self {
+        let mut command = belljar(&[&["mcp"], options].concat());
+        command.env("BELLJAR_LOG", "trace").stderr(log);
+        Self::launch(command).welcomed()
     }
 
     fn launch(mut command: Command) -> Self {
-        let mut child = command.stdin(Stdio::piped()).stderr(Stdio::inherit()).spawn().unwrap();
+        let mut child = command.stdin(Stdio::piped()).spawn().unwrap();
         let stdout = BufReader::new(child.stdout.take().unwrap());
         let (sender, messages) = channel();
         std::thread::spawn(move || {
@@ -54,7 +64,7 @@ impl Client {
     /// One that finds other interpreters.
     pub(crate) fn start_with(options: &[&str], path: &str) -> Self {
         let mut command = belljar(&[&["mcp"], options].concat());
-        command.env("PATH", path);
+        command.env("PATH", path).stderr(Stdio::inherit());
         Self::launch(command).welcomed()
     }
 

@@ -23,7 +23,7 @@ pub(crate) fn tests() -> Vec<Test> {
 const AT_ONCE: Duration = Duration::from_secs(1);
 
 fn head(lines: &[&str], body: &str) -> String {
-    let lines = lines.iter().map(|line| format!("{line}\r\n")).collect::<String>();
+    let lines = lines.iter().flat_map(|line| [*line, "\r\n"]).collect::<String>();
     format!(
         "POST /mcp HTTP/1.1\r\nconnection: close\r\ncontent-type: application/json\r\naccept: \
          application/json, text/event-stream\r\ncontent-length: {}\r\n{lines}\r\n{body}",

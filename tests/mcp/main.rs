@@ -2,6 +2,7 @@
 
 #![expect(
     clippy::unwrap_used,
+    clippy::expect_used,
     clippy::panic,
     clippy::indexing_slicing,
     reason = "a test fails by panicking, and says so"
@@ -12,6 +13,9 @@ mod client;
 mod ends;
 mod files;
 mod http;
+#[path = "../service/line.rs"]
+#[expect(dead_code, reason = "the tests of the service use the rest")]
+mod line;
 #[path = "../service/served.rs"]
 #[expect(dead_code, reason = "the tests of the service use the rest")]
 mod served;

@@ -33,7 +33,7 @@ fn nothing_is_left(pid: u32, socket: &Path) {
     assert_eq!(found, Vec::<PathBuf>::new());
 }
 
-fn groups(directory: &Path, prefix: &str, depth: u32) -> Vec<PathBuf> {
+pub(crate) fn groups(directory: &Path, prefix: &str, depth: u32) -> Vec<PathBuf> {
     let mut found = Vec::new();
     for entry in fs::read_dir(directory).into_iter().flatten().flatten() {
         if !entry.file_type().is_ok_and(|kind| kind.is_dir()) {

@@ -8,7 +8,7 @@ use std::time::Duration;
 use serde_json::Value;
 
 /// Longer than anything here waits for.
-const PATIENCE: Duration = Duration::from_secs(60);
+const PATIENCE: Duration = Duration::from_mins(1);
 
 pub(crate) struct Line {
     stream: BufReader<UnixStream>,
@@ -18,7 +18,7 @@ pub(crate) struct Line {
 #[derive(Clone, Debug)]
 pub(crate) struct Answered {
     pub(crate) status: u16,
-    head: Vec<String>,
+    head: Vec<(String, String)>,
     pub(crate) body: String,
 }
 
@@ -38,6 +38,11 @@ impl Line {
         body: &str,
     ) -> io::Result<Answered> {
         self.say(method, place, headers, body)?;
+        self.answer()
+    }
+
+    /// The whole of an answer.
+    pub(crate) fn answer(&mut self) -> io::Result<Answered> {
         let (status, head) = self.head()?;
         let mut answered = Answered { status, head, body: String::new() };
         if answered.header("transfer-encoding").is_some() {
@@ -58,27 +63,27 @@ impl Line {
         headers: &[(&str, &str)],
         body: &str,
     ) -> io::Result<()> {
-        let headers: String =
-            headers.iter().map(|(name, value)| format!("{name}: {value}\r\n")).collect();
+        let mut lines = String::new();
+        for (name, value) in headers {
+            lines.extend([name, ": ", value, "\r\n"]);
+        }
         let length = body.len();
         let asked = format!(
-            "{method} {place} HTTP/1.1\r\nhost: x\r\ncontent-length: {length}\r\n{headers}\r\n{body}"
+            "{method} {place} HTTP/1.1\r\nhost: x\r\ncontent-length: {length}\r\n{lines}\r\n{body}"
         );
         self.stream.get_mut().write_all(asked.as_bytes())
     }
 
-    /// The status of an answer, and its headers in small letters.
-    pub(crate) fn head(&mut self) -> io::Result<(u16, Vec<String>)> {
+    /// The status of an answer, and its headers with their names in small letters.
+    pub(crate) fn head(&mut self) -> io::Result<(u16, Vec<(String, String)>)> {
         let status = self.text()?;
         let number = status.split(' ').nth(1).and_then(|status| status.parse().ok());
         let status = number.ok_or_else(|| io::Error::other(format!("no status in {status:?}")))?;
         let mut head = Vec::new();
         loop {
-            let line = self.text()?.to_ascii_lowercase();
-            if line.is_empty() {
-                return Ok((status, head));
-            }
-            head.push(line);
+            let line = self.text()?;
+            let Some((name, value)) = line.split_once(": ") else { return Ok((status, head)) };
+            head.push((name.to_ascii_lowercase(), value.to_owned()));
         }
     }
 
@@ -108,8 +113,7 @@ impl Line {
 
 impl Answered {
     pub(crate) fn header(&self, name: &str) -> Option<&str> {
-        let mut lines = self.head.iter().filter_map(|line| line.split_once(": "));
-        lines.find(|(found, _)| *found == name).map(|(_, value)| value)
+        self.head.iter().find(|(found, _)| found == name).map(|(_, value)| &**value)
     }
 
     pub(crate) fn json(&self) -> Value {

@@ -5,9 +5,12 @@
     clippy::unwrap_used,
     clippy::panic,
     clippy::indexing_slicing,
-    reason = "a test fails by panicking, and says so"
+    clippy::print_stderr,
+    reason = "a test fails by panicking, and says so, and tells figures to whoever asks"
 )]
 
+mod configured;
+mod contract;
 mod crash;
 mod drain;
 mod gone;
@@ -15,14 +18,19 @@ mod hostile;
 mod kinds;
 mod lifecycle;
 mod line;
+mod load;
 mod measured;
 mod parity;
+mod probes;
+mod quotas;
 mod remote;
 mod served;
 mod sessions;
+mod soak;
 mod socket;
 mod sshd;
 mod systemd;
+mod tenants;
 mod versions;
 
 use std::process::ExitCode;
@@ -37,11 +45,17 @@ fn main() -> ExitCode {
         .with(sessions::tests())
         .with(socket::tests())
         .with(gone::tests())
+        .with(contract::tests())
         .with(drain::tests())
         .with(remote::tests())
         .with(versions::tests())
         .with(systemd::tests())
         .with(hostile::tests())
         .with(crash::tests())
+        .with(load::tests())
+        .with(quotas::tests())
+        .with(tenants::tests())
+        .with(configured::tests())
+        .with(soak::tests())
         .run()
 }

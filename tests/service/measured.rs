@@ -2,7 +2,6 @@
 
 use std::collections::hash_map::RandomState;
 use std::hash::BuildHasher;
-use std::io::Write;
 use std::time::Duration;
 
 /// The number in a variable of the environment.
@@ -33,7 +32,7 @@ impl Report {
 
     pub(crate) fn say(&self, text: &str) {
         if self.0 {
-            writeln!(std::io::stderr(), "    {text}").unwrap();
+            eprintln!("    {text}");
         }
     }
 }

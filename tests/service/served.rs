@@ -6,6 +6,7 @@ use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Output, Stdio};
 use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 use belljar_tests::built;
@@ -20,6 +21,8 @@ pub(crate) struct Served {
     pub(crate) socket: PathBuf,
     /// What it said when it was ready.
     pub(crate) said: String,
+    /// And what it says after that.
+    later: Arc<Mutex<String>>,
     _directory: tempfile::TempDir,
 }
 
@@ -30,9 +33,30 @@ impl Served {
     pub(crate) fn start(options: &[&str]) -> Self {
         let directory = tempfile::tempdir().unwrap();
         let socket = directory.path().join("run/belljar.sock");
-        let (child, said) = launch(&socket, options);
+        let command =
+            belljar(&[&["serve", "--socket", socket.to_str().unwrap()], options].concat());
+        Self::of(command, socket, directory)
+    }
+
+    /// One that only its file tells where to listen, as it itself tells then.
+    pub(crate) fn start_where_it_says(config: &Path) -> Self {
+        let directory = tempfile::tempdir().unwrap();
+        let command = belljar(&["serve", "--config", config.to_str().unwrap()]);
+        let mut served = Self::of(command, PathBuf::new(), directory);
+        let place = served.said.strip_prefix("belljar: listens on ").unwrap();
+        served.socket = PathBuf::from(place.split_once("; ").unwrap().0);
+        served
+    }
+
+    fn of(command: Command, socket: PathBuf, directory: tempfile::TempDir) -> Self {
+        let (child, said, later) = begin(command);
         assert!(said.starts_with("belljar: listens on "), "{said}");
-        Self { child: Some(child), socket, said, _directory: directory }
+        Self { child: Some(child), socket, said, later, _directory: directory }
+    }
+
+    /// What it said after it was ready.
+    pub(crate) fn said_since(&self) -> String {
+        self.later.lock().unwrap().clone()
     }
 
     pub(crate) fn pid(&self) -> u32 {
@@ -101,11 +125,12 @@ impl Served {
     }
 
     /// A number that the service tells of itself: the sum of all rows that begin so.
-    pub(crate) fn measured(&self, row: &str) -> f64 {
+    pub(crate) fn counted(&self, row: &str) -> u64 {
         let (status, text) = self.ask("GET", "/metrics", "");
         assert_eq!(status, 200, "{text}");
         let rows = text.lines().filter(|line| line.starts_with(row));
-        rows.filter_map(|line| line.rsplit_once(' ')?.1.parse::<f64>().ok()).sum()
+        let values = rows.map(|line| line.rsplit_once(' ').unwrap().1.trim_end_matches(".0"));
+        values.map(|value| value.parse::<u64>().unwrap()).sum()
     }
 
     /// How it ends, if it does so soon.
@@ -132,14 +157,23 @@ fn answers(socket: &Path) -> bool {
 /// A service, and the first line that it says.
 pub(crate) fn launch(socket: &Path, options: &[&str]) -> (Child, String) {
     let serve = ["serve", "--socket", socket.to_str().unwrap()];
-    let mut child =
-        belljar(&[&serve[..], options].concat()).stderr(Stdio::piped()).spawn().unwrap();
+    let (child, said, _) = begin(belljar(&[&serve[..], options].concat()));
+    (child, said)
+}
+
+fn begin(mut command: Command) -> (Child, String, Arc<Mutex<String>>) {
+    let mut child = command.stderr(Stdio::piped()).spawn().unwrap();
     let mut said = String::new();
     let mut stderr = BufReader::new(child.stderr.take().unwrap());
     stderr.read_line(&mut said).unwrap();
-    // What it may say later goes nowhere, and ends nothing.
-    std::thread::spawn(move || std::io::copy(&mut stderr, &mut std::io::sink()));
-    (child, said)
+    let later = Arc::<Mutex<String>>::default();
+    let heard = Arc::clone(&later);
+    std::thread::spawn(move || {
+        for line in stderr.lines().map_while(Result::ok) {
+            heard.lock().unwrap().extend([&*line, "\n"]);
+        }
+    });
+    (child, said, later)
 }
 
 pub(crate) fn belljar(args: &[&str]) -> Command {
@@ -176,7 +210,7 @@ pub(crate) fn wait(mut child: Child) -> ExitStatus {
 }
 
 /// Whether it becomes so in time.
-pub(crate) fn soon(patience: Duration, is_so: impl Fn() -> bool) -> bool {
+pub(crate) fn soon(patience: Duration, mut is_so: impl FnMut() -> bool) -> bool {
     let until = Instant::now() + patience;
     while !is_so() {
         if Instant::now() > until {

@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use belljar::Run;
+use tokio::time::sleep;
 
 use super::submission::Alive;
 use super::ticket::{Answer, Ended};
@@ -12,13 +13,23 @@ use crate::json::{Outcome, Problem, Whose, Wish, now_ms, rfc3339};
 use crate::queue::{Busy, Turn};
 use crate::sandboxes::Wanted;
 
-pub(super) async fn attend(
-    alive: Alive,
-    ticket: Arc<Ticket>,
-    wish: Wish,
-    turn: impl Future<Output = Result<Turn, Busy>> + Unpin,
-    room: Box<dyn Send>,
-) {
+/// That a run has started is history after this. Most are over by then, and their ends say so.
+const LONG: Duration = Duration::from_millis(25);
+
+/// A run that was accepted, and its place in the queue.
+pub(super) struct Attending<P> {
+    pub(super) alive: Alive,
+    pub(super) ticket: Arc<Ticket>,
+    pub(super) wish: Wish,
+    pub(super) turn: P,
+    pub(super) room: Box<dyn Send>,
+}
+
+pub(super) async fn attend<P>(attending: Attending<P>)
+where
+    P: Future<Output = Result<Turn, Busy>> + Unpin,
+{
+    let Attending { alive, ticket, wish, turn, room } = attending;
     let broker = &*alive.0;
     let accepted = Instant::now();
     let turn = tokio::select! {
@@ -56,7 +67,6 @@ async fn run(
     // Never left halfway: what a start has made is unmade by whoever has its run.
     let mut run = Box::pin(sandbox.start(source)).await?;
     drop(room);
-    broker.store.started(&ticket.id, now_ms());
     ticket.give_input(run.input());
     ticket.tell(Told::Started);
     let is_over = watch(broker, ticket, &mut run).await;
@@ -72,11 +82,19 @@ async fn run(
 /// Passes on what a run writes; whether it came to its end by itself.
 async fn watch(broker: &Broker, ticket: &Ticket, run: &mut Run) -> bool {
     let mut ending = std::pin::pin!(broker.reaches(Phase::Ending));
+    let began_ms = now_ms();
+    let mut long = std::pin::pin!(sleep(LONG));
+    let mut is_long = false;
     loop {
         let chunk = tokio::select! {
             chunk = run.output() => chunk,
             () = ticket.end.notified() => return false,
             () = &mut ending => return false,
+            () = &mut long, if !is_long => {
+                is_long = true;
+                broker.store.started(&ticket.id, began_ms);
+                continue;
+            }
         };
         match chunk {
             Some(chunk) => ticket.tell(Told::Output(chunk)),

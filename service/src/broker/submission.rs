@@ -1,15 +1,18 @@
 //! How a request becomes a run.
 
+use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Duration;
 
-use futures_util::future::{Either, poll_immediate, ready};
+use futures_util::future::{Either, Ready, poll_immediate, ready};
 use sha2::{Digest, Sha256};
+use tokio::sync::oneshot;
 use tokio::time::sleep;
 
-use super::{Broker, Held, Phase, Ticket, attend};
+use super::attend::{self, Attending};
+use super::{Broker, Held, Phase, Ticket};
 use crate::json::{Problem, Request, Whose};
-use crate::queue::Busy;
+use crate::queue::{Busy, Turn};
 use crate::store::{Opened, Opening, Row};
 
 /// How often a run that is known and neither goes on nor is over is looked for, and how long after.
@@ -42,6 +45,9 @@ pub(crate) enum Submitted {
     Over(Box<Row>),
 }
 
+type Place = Either<Pin<Box<dyn Future<Output = Admitted> + Send>>, Ready<Admitted>>;
+type Admitted = Result<Turn, Busy>;
+
 /// A run that has not ended, and the broker that waits for it.
 pub(super) struct Alive(pub(super) Arc<Broker>);
 
@@ -62,11 +68,35 @@ impl Broker {
         submission: Submission,
     ) -> Result<Submitted, Problem> {
         // A caller that leaves must not leave a record behind that nobody closes.
-        let accepted = tokio::spawn(Arc::clone(self).accept(submission)).await;
-        accepted.unwrap_or_else(|_| Err(Problem::torn()))
+        let (tell, told) = oneshot::channel();
+        tokio::spawn(Arc::clone(self).see_to(submission, tell));
+        told.await.unwrap_or_else(|_| Err(Problem::torn()))
     }
 
-    async fn accept(self: Arc<Self>, submission: Submission) -> Result<Submitted, Problem> {
+    /// All of a run in one task: no other has to be woken before it begins.
+    async fn see_to(
+        self: Arc<Self>,
+        submission: Submission,
+        tell: oneshot::Sender<Result<Submitted, Problem>>,
+    ) {
+        let attending = match self.accept(submission).await {
+            Ok((submitted, attending)) => {
+                // Held by nobody, it is cancelled.
+                drop(tell.send(Ok(submitted)));
+                attending
+            }
+            Err(problem) => return drop(tell.send(Err(problem))),
+        };
+        if let Some(attending) = attending {
+            Box::pin(attend::attend(attending)).await;
+        }
+    }
+
+    /// What is told of it, and what there is to do then.
+    async fn accept(
+        self: Arc<Self>,
+        submission: Submission,
+    ) -> Result<(Submitted, Option<Attending<Place>>), Problem> {
         let Submission { tenant, request, key, is_detached, room } = submission;
         let is_detached = is_detached || key.is_some();
         // Before it is asked whether any begins: an end that comes meanwhile waits for this one.
@@ -84,23 +114,37 @@ impl Broker {
         let labels = std::mem::take(&mut wish.labels);
         let ticket =
             Ticket::new(id, Arc::clone(&tenant), wish.runtime.clone(), labels, is_detached);
-        if let Some(known) = self.enter(opening(&ticket, key)).await? {
-            return Ok(known);
-        }
-        let queue = self.queue.clone();
         let memory_bytes = wish.limits.memory_bytes;
-        let mut turn = Box::pin(async move { queue.admit(&tenant, memory_bytes).await });
-        let turn = match poll_immediate(&mut turn).await {
-            None => Either::Left(turn),
-            Some(Ok(turn)) => Either::Right(ready(Ok(turn))),
-            Some(Err(busy)) => {
-                self.store.withdraw(&ticket.id).await?;
-                return Err(busy.into());
-            }
+        // Whoever has a key may have a run already. All others are refused before they cost a write.
+        let has_key = key.is_some();
+        let place = if has_key { None } else { Some(self.place(&tenant, memory_bytes).await?) };
+        if let Some(known) = self.enter(opening(&ticket, key)).await? {
+            return Ok((known, None));
+        }
+        let turn = match place {
+            Some(turn) => turn,
+            None => match self.place(&tenant, memory_bytes).await {
+                Ok(turn) => turn,
+                Err(busy) => {
+                    self.store.withdraw(&ticket.id).await?;
+                    return Err(busy.into());
+                }
+            },
         };
         self.tickets().insert(ticket.id.clone(), Arc::clone(&ticket));
-        tokio::spawn(attend::attend(alive, Arc::clone(&ticket), wish, turn, room));
-        Ok(Submitted::New(Held { ticket }))
+        let attending = Attending { alive, ticket: Arc::clone(&ticket), wish, turn, room };
+        Ok((Submitted::New(Held { ticket }), Some(attending)))
+    }
+
+    /// A turn, or a place in the queue that becomes one.
+    async fn place(&self, tenant: &Arc<str>, memory_bytes: u64) -> Result<Place, Busy> {
+        let (queue, tenant) = (self.queue.clone(), Arc::clone(tenant));
+        let mut turn: Pin<Box<dyn Future<Output = _> + Send>> =
+            Box::pin(async move { queue.admit(&tenant, memory_bytes).await });
+        match poll_immediate(&mut turn).await {
+            None => Ok(Either::Left(turn)),
+            Some(turn) => turn.map(|turn| Either::Right(ready(Ok(turn)))),
+        }
     }
 
     /// Enters a run in the history; or finds the one that has its key.
@@ -156,6 +200,6 @@ impl From<Busy> for Problem {
     fn from(busy: Busy) -> Self {
         let fault = if busy.is_own { Whose::Caller } else { Whose::Host };
         let (retry_after_ms, may_retry) = (Some(busy.retry_after_ms), busy.may_retry);
-        Self { fault, retry_after_ms, may_retry, ..Self::overloaded(busy.why) }
+        Self { fault, may_retry, retry_after_ms, ..Self::overloaded(busy.why) }
     }
 }

@@ -13,7 +13,7 @@ use rmcp::transport::streamable_http_server::{StreamableHttpServerConfig, Stream
 use serde::Deserialize;
 use serde_json::Value;
 
-use super::answer::{Answer, Refusal, done, sign};
+use super::answer::{Answer, Refusal, done, not_found, sign};
 use super::{Server, body, headers};
 use crate::broker::Broker;
 use crate::mcp::{Caller, Handler, Waiting};
@@ -30,8 +30,11 @@ const ORIGINS: [&str; 3] = ["http://localhost:*", "http://127.0.0.1:*", "http://
 /// What all requests share.
 pub(super) struct Door {
     service: StreamableHttpService<Handler, NeverSessionManager>,
-    answering: Arc<Mutex<HashMap<Asked, Waiting>>>,
+    answering: Arc<Answering>,
 }
+
+/// All that is being answered.
+type Answering = Mutex<HashMap<Asked, Waiting>>;
 
 /// A request that is being answered: whose, in which conversation, and its number there.
 #[derive(Clone, PartialEq, Eq, Hash)]
@@ -44,7 +47,7 @@ struct Asked {
 /// Somebody who waits for an answer, until this is dropped.
 struct Listening {
     waiting: Waiting,
-    entry: Option<(Asked, Arc<Mutex<HashMap<Asked, Waiting>>>)>,
+    entry: Option<(Asked, Arc<Answering>)>,
 }
 
 /// What is of interest here in a message.
@@ -64,11 +67,13 @@ struct Params {
 }
 
 impl Door {
-    pub(super) fn new(broker: &Arc<Broker>, most_body_bytes: usize) -> Self {
+    /// `origins` are pages of others that may use it all the same.
+    pub(super) fn new(broker: &Arc<Broker>, most_body_bytes: usize, origins: &[String]) -> Self {
+        let origins = origins.iter().cloned().chain(ORIGINS.map(ToOwned::to_owned));
         let config = StreamableHttpServerConfig::default()
             .with_legacy_session_mode(false)
             .with_allowed_hosts(HOSTS)
-            .with_allowed_origins(ORIGINS)
+            .with_allowed_origins(origins)
             .enforce_origin_validation()
             .with_max_request_body_bytes(most_body_bytes);
         let handler = Handler::new(Arc::clone(broker), None);
@@ -103,7 +108,8 @@ pub(super) async fn answer(
     headers::only(head.uri.query(), &[])?;
     let session = headers::one(&head.headers, SESSION, 128)?.map(ToOwned::to_owned);
     let (bytes, room) = body::read(server, body).await?;
-    let door = &server.mcp;
+    let off = || not_found("the operator has it switched off; see `mcp.enabled`");
+    let door = server.mcp.as_ref().ok_or_else(off)?;
     if let (&Method::DELETE, Some(session)) = (&head.method, &session) {
         door.cancel(|asked| asked.tenant == *tenant && asked.session == *session);
         return Ok(done());

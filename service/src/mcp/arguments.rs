@@ -62,13 +62,13 @@ pub(super) enum Ask {
 pub(super) fn run_code(mut arguments: JsonObject) -> Result<Ask, Problem> {
     let session = match arguments.remove("session") {
         None | Some(Value::Null) => {
-            offered(&arguments, RUN.iter().map(|(name, _)| *name))?;
+            offered(&arguments, &RUN.map(|(name, _)| name))?;
             return Ok(Ask::Run(Box::new(understood(arguments)?)));
         }
         Some(Value::String(session)) => session,
         Some(_) => return Err(Problem::invalid("session: write the id of a session")),
     };
-    offered(&arguments, CALL.into_iter()).map_err(|problem| Problem {
+    offered(&arguments, &CALL).map_err(|problem| Problem {
         message: format!("{} in a session: it belongs to open_session", problem.message),
         ..problem
     })?;
@@ -83,7 +83,7 @@ pub(super) fn run_code(mut arguments: JsonObject) -> Result<Ask, Problem> {
 /// # Errors
 /// What is wrong with it, without the value of any secret.
 pub(super) fn open_session(arguments: JsonObject) -> Result<SessionRequest, Problem> {
-    offered(&arguments, SESSION.iter().map(|(name, _)| *name))?;
+    offered(&arguments, &SESSION.map(|(name, _)| name))?;
     understood(arguments)
 }
 
@@ -92,7 +92,7 @@ pub(super) fn open_session(arguments: JsonObject) -> Result<SessionRequest, Prob
 /// # Errors
 /// When it is something else.
 pub(super) fn session(arguments: &JsonObject) -> Result<String, Problem> {
-    offered(arguments, ["session"].into_iter())?;
+    offered(arguments, &["session"])?;
     let id = arguments.get("session").and_then(Value::as_str);
     id.map(ToOwned::to_owned).ok_or_else(|| Problem::invalid("session: write the id of a session"))
 }
@@ -100,17 +100,14 @@ pub(super) fn session(arguments: &JsonObject) -> Result<String, Problem> {
 /// # Errors
 /// When there are any.
 pub(super) fn none(arguments: &JsonObject) -> Result<(), Problem> {
-    offered(arguments, [].into_iter())
+    offered(arguments, &[])
 }
 
-fn offered(
-    arguments: &JsonObject,
-    names: impl Iterator<Item = &'static str> + Clone,
-) -> Result<(), Problem> {
-    let strange = arguments.keys().find(|name| !names.clone().any(|known| known == *name));
-    let all = || names.clone().collect::<Vec<_>>().join(", ");
+fn offered(arguments: &JsonObject, names: &[&str]) -> Result<(), Problem> {
+    let strange = arguments.keys().find(|name| !names.contains(&name.as_str()));
     strange.map_or(Ok(()), |name| {
-        Err(Problem::invalid(format!("there is no argument {name:?}; there is: {}", all())))
+        let all = names.join(", ");
+        Err(Problem::invalid(format!("there is no argument {name:?}; there is: {all}")))
     })
 }
 
@@ -150,7 +147,9 @@ mod tests {
 
     #[test]
     fn no_refusal_repeats_a_secret() {
-        for secrets in [json!("hunter2"), json!({ "A": ["hunter2"] }), json!(["hunter2"])] {
+        for secrets in
+            [json!("hunter2"), json!({ "A": { "content": "hunter2", "a": 1 } }), json!(["hunter2"])]
+        {
             let refusal = refused(json!({ "runtime": "js", "code": "1", "secrets": secrets }));
             assert!(refusal.contains("secrets") && !refusal.contains("hunter2"), "{refusal}");
         }

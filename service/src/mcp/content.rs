@@ -104,16 +104,16 @@ impl Shown<'_> {
         &self,
         told: serde_json::Result<Value>,
         tenant: &Arc<str>,
-        shelf: Option<&Shelf>,
+        keeper: Option<&Shelf>,
     ) -> CallToolResult {
-        let mut told = told.unwrap_or_default();
-        let mut rows_told = told.get_mut("artifacts").and_then(Value::as_array_mut);
+        let mut outcome = told.unwrap_or_default();
+        let mut listed = outcome.get_mut("artifacts").and_then(Value::as_array_mut);
         let (mut text, mut shown_bytes) = (self.text(), 0);
         let (mut blocks, mut files) = (Vec::new(), Vec::new());
         for (at, artifact) in self.artifacts.iter().enumerate() {
-            let link = shelf.and_then(|shelf| shelf.keep(tenant, self.id, artifact));
+            let link = keeper.and_then(|keeper| keeper.keep(tenant, self.id, artifact));
             files.push(file(artifact, link.as_ref()));
-            let row = rows_told.as_mut().and_then(|rows| rows.get_mut(at)?.as_object_mut());
+            let row = listed.as_mut().and_then(|rows| rows.get_mut(at)?.as_object_mut());
             if let (Some(row), Some(_)) = (row, &link) {
                 // What can be read beside it is not said twice.
                 row.remove("content");
@@ -130,7 +130,7 @@ impl Shown<'_> {
         blocks.insert(0, ContentBlock::text(text));
         let mut result = CallToolResult::success(blocks);
         result.is_error = Some(!self.is_ok);
-        result.structured_content = Some(told);
+        result.structured_content = Some(outcome);
         result
     }
 
@@ -264,7 +264,7 @@ mod tests {
 
     #[test]
     fn bytes_that_are_no_text_end_nothing() {
-        let text = shown(&[0xbf; 100_000], 0);
+        let text = shown(&b"\xbf".repeat(100_000), 0);
         assert!(text.contains("left out"), "{text}");
     }
 

@@ -1,4 +1,4 @@
-//! The types of the contract as JSON Schema, which OpenAPI 3.1 takes as it is.
+//! The types of the contract as JSON Schema, which `OpenAPI` 3.1 takes as it is.
 
 use schemars::JsonSchema;
 use schemars::generate::{SchemaGenerator, SchemaSettings};

@@ -120,6 +120,8 @@ fn set_up(connection: &Connection) -> rusqlite::Result<()> {
     // In memory it stays `memory`.
     connection.pragma_update_and_check(None, "journal_mode", "WAL", |_| Ok(()))?;
     connection.pragma_update(None, "synchronous", "NORMAL")?;
+    // A commit waits for no disk: the thread of the connection does, when there is enough to do.
+    connection.pragma_update_and_check(None, "wal_autocheckpoint", 0, |_| Ok(()))?;
     connection.pragma_update_and_check(None, "journal_size_limit", LOG_BYTES, |_| Ok(()))?;
     // Defects of a file that somebody wrote reach no function of ours.
     connection.pragma_update(None, "trusted_schema", "OFF")?;

@@ -45,13 +45,17 @@ pub(super) fn list(connection: &Connection, query: &Query) -> rusqlite::Result<V
         ("tenant = ?", &query.tenant),
         ("status = ?", &query.status),
         ("runtime = ?", &query.runtime),
-        ("seq < (SELECT seq FROM runs WHERE id = ?)", &query.before),
     ];
     for (text, value) in equal {
         if let Some(value) = value {
             wheres.push(text);
             values.push(value);
         }
+    }
+    if let Some(before) = &query.before {
+        // A run of another tenant is none that anything could come before.
+        wheres.push("seq < (SELECT seq FROM runs WHERE id = ? AND (? IS NULL OR tenant = ?))");
+        values.extend([before as &dyn ToSql, &query.tenant, &query.tenant]);
     }
     if let Some((key, value)) = &query.label {
         wheres.push("EXISTS (SELECT 1 FROM json_each(labels) WHERE key = ? AND value = ?)");

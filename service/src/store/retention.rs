@@ -53,6 +53,19 @@ impl Keeping {
         }
     }
 
+    /// Whether there may be something to drop.
+    pub(super) fn is_due(&self) -> bool {
+        self.looks_at_age() || self.is_beyond()
+    }
+
+    fn looks_at_age(&self) -> bool {
+        self.looked.is_none_or(|looked| looked.elapsed() >= AGE_EVERY)
+    }
+
+    fn is_beyond(&self) -> bool {
+        self.runs > self.retention.runs || self.bytes > self.retention.bytes
+    }
+
     /// Drops some of what is beyond retention; whether there is more.
     pub(super) fn trim(&mut self, connection: &mut Connection) -> bool {
         let trimmed =
@@ -73,9 +86,8 @@ impl Keeping {
     }
 
     fn drop_some(&mut self, connection: &mut Connection) -> rusqlite::Result<bool> {
-        let looks_at_age = self.looked.is_none_or(|looked| looked.elapsed() >= AGE_EVERY);
-        let is_beyond = self.runs > self.retention.runs || self.bytes > self.retention.bytes;
-        if !looks_at_age && !is_beyond {
+        let looks_at_age = self.looks_at_age();
+        if !self.is_due() {
             return Ok(false);
         }
         let change = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
@@ -93,10 +105,9 @@ impl Keeping {
         }
         self.runs = self.runs.saturating_sub(dropped.runs);
         self.bytes = self.bytes.saturating_sub(dropped.bytes);
-        let is_beyond = self.runs > self.retention.runs || self.bytes > self.retention.bytes;
         // Where everything that is left is open, there is nothing to drop.
         let did_something = dropped.runs > 0 || dropped.bytes > 0;
-        Ok(dropped.is_more_too_old || is_beyond && did_something)
+        Ok(dropped.is_more_too_old || self.is_beyond() && did_something)
     }
 }
 

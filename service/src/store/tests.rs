@@ -205,7 +205,7 @@ async fn what_was_begun_survives_a_kill_and_is_lost() {
                 store.started(&id, 1);
             }
             if number == 1 {
-                end(&store, &id, 1, "{}").await.unwrap();
+                end(&store, &id, crate::json::now_ms(), "{}").await.unwrap();
             }
             writeln!(io::stderr(), "begun {id}").unwrap();
         }
@@ -294,13 +294,11 @@ async fn a_damaged_history_is_refused_with_what_to_do() {
 async fn where_there_is_no_room_no_run_begins_and_ends_are_kept() {
     let (_directory, path) = place();
     let file = file::open(&path).unwrap();
-    let changes = Line::new("full", move |asked| {
-        // What a full disk is to a database: it gets no more pages.
-        file.connection.pragma_update_and_check(None, "max_page_count", 40, |_| Ok(())).unwrap();
-        work::attend(file, PLENTY, &asked);
-    });
-    let changes = changes.unwrap();
-    let store = Store { questions: changes.clone(), changes };
+    // What a full disk is to a database: it gets no more pages.
+    file.connection.pragma_update_and_check(None, "max_page_count", 40, |_| Ok(())).unwrap();
+    let writer = Shared::new(file, PLENTY);
+    let changes = Line::new("full", writer.clone()).unwrap();
+    let store = Store { writer, questions: changes.clone(), changes };
     store.begin(opening("early")).await.unwrap();
     let mut begun = 0;
     let error = loop {

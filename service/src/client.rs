@@ -50,6 +50,7 @@ pub(crate) struct Service {
     address: Address,
     sender: SendRequest<Full<Bytes>>,
     ssh: Option<Ssh>,
+    has_answered: bool,
 }
 
 /// A run in a service. Dropping this kills it.
@@ -77,7 +78,7 @@ impl Service {
                 (shake(stream).await?, Some(ssh))
             }
         };
-        Ok(Self { address: address.clone(), sender, ssh })
+        Ok(Self { address: address.clone(), sender, ssh, has_answered: false })
     }
 
     /// Starts a run, and returns once its payload runs behind walls that were looked at.
@@ -186,6 +187,11 @@ impl Service {
         &mut self,
         request: hyper::Request<Full<Bytes>>,
     ) -> Result<Response<Incoming>, Problem> {
+        if self.has_answered && self.sender.ready().await.is_err() {
+            // Nobody has to keep a connection for longer than one request.
+            let again = Self::reach(&self.address, Manner::Asks).await;
+            *self = again.map_err(|error| gone(&format!("the service went away: {error}")))?;
+        }
         let sent = async {
             self.sender.ready().await?;
             self.sender.send_request(request).await
@@ -193,6 +199,7 @@ impl Service {
         match sent.await {
             Ok(answer) => {
                 same_contract(answer.headers())?;
+                self.has_answered = true;
                 if let Some(ssh) = &mut self.ssh {
                     ssh.is_through();
                 }

@@ -23,7 +23,8 @@ fn serve(answers: Vec<(u16, &'static str)>) -> (TempDir, String, JoinHandle<Vec<
                 head.extend(byte);
             }
             let length = body.len();
-            let answer = format!("HTTP/1.1 {status} X\r\ncontent-length: {length}\r\n\r\n{body}");
+            let answer =
+                format!("HTTP/1.1 {status} X\r\n{HEAD}content-length: {length}\r\n\r\n{body}");
             stream.write_all(answer.as_bytes()).unwrap();
             text(&head).lines().next().unwrap().to_owned()
         };
@@ -32,6 +33,7 @@ fn serve(answers: Vec<(u16, &'static str)>) -> (TempDir, String, JoinHandle<Vec<
     (directory, socket.to_str().unwrap().to_owned(), asked)
 }
 
+const HEAD: &str = "belljar-api: 1\r\nconnection: close\r\n";
 const ROW: &str = r#"{"id":"01B","runtime":"js","status":"lost","created_at":"2026-01-01T00:00:00.000Z","ended_at":null,"wall_ms":null,"labels":{"team":"a"}}"#;
 
 #[test]

@@ -31,7 +31,7 @@ fn it_is_told_where_a_value_comes_from() {
         ("queue.queued", Value::from(7), format!("file {name}")),
         ("queue.running", Value::from(3), "environment BELLJAR_QUEUE_RUNNING".to_owned()),
         ("logs.level", Value::from("warn"), "option --set".to_owned()),
-        ("logs.format", Value::from("text"), "default".to_owned()),
+        ("service.socket_mode", Value::from("0600"), "default".to_owned()),
     ] {
         let place = format!("/values/{}", key.replace('.', "/"));
         assert_eq!(shown.pointer(&place), Some(&value), "{key}");

@@ -22,11 +22,16 @@ pub(crate) fn tests() -> Vec<Test> {
 /// From the end of a client to the end of its payload.
 const AT_ONCE: Duration = Duration::from_millis(500);
 
+/// From the start of a payload until its client knows of it, on a busy machine.
+const HEARD: Duration = Duration::from_millis(300);
+
 fn sleeper(served: &Served, more: &[&str]) -> (Child, String) {
     let mark = mark();
     let code = format!("echo up; sleep {mark}");
     let child = served.command(&[&["-r", "bash", "-c", &code], more].concat()).spawn().unwrap();
     assert!(soon(PATIENCE, || lives(&mark)), "it does not begin");
+    // Nothing tells when the client has heard of it.
+    std::thread::sleep(HEARD);
     (child, mark)
 }
 

@@ -27,7 +27,7 @@ use recent::Recent;
 pub(crate) use policy::{Caller, NotATenant, Policy};
 pub(crate) use sessions::{Called, Calls, Sessions};
 pub(crate) use submission::{Key, Submission, Submitted};
-pub(crate) use ticket::{Ended, Follower, Held, Ticket, Told};
+pub(crate) use ticket::{Answer, Ended, Follower, Held, Ticket, Told};
 
 /// How long the kernel and whoever reads the answers have at the end.
 pub(crate) const LAST_WORDS: Duration = Duration::from_secs(5);

@@ -25,6 +25,10 @@ pub(crate) use layers::Places;
 pub(crate) use text::markdown;
 pub(crate) use text::{default_file, explanation, in_force};
 
+/// The most that a run may have captured, unless the operator says otherwise.
+const MOST_OUTPUT_BYTES: u64 = 16 << 20;
+const MOST_ARTIFACT_BYTES: u64 = 64 << 20;
+
 /// What is in force. Every field is a key of [`table`].
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -143,7 +147,14 @@ impl Default for Config {
     fn default() -> Self {
         let budget = host::memory_budget_bytes();
         let most = Limits::ceiling();
-        let most = Limits { memory_bytes: most.memory_bytes.min(budget), ..most };
+        // What an answer carries is held in memory, and more of it as JSON.
+        let most = Limits {
+            memory_bytes: most.memory_bytes.min(budget),
+            stdout_bytes: MOST_OUTPUT_BYTES,
+            stderr_bytes: MOST_OUTPUT_BYTES,
+            artifact_bytes: MOST_ARTIFACT_BYTES,
+            ..most
+        };
         Self {
             service: Service::default(),
             limits: LimitsRow::from(&Limits::strict()),
@@ -163,7 +174,7 @@ impl Default for Config {
                 default: Quota::default(),
                 named: BTreeMap::new(),
             },
-            sessions: Sessions { most: 16, idle_ms: 600_000, lifetime_ms: 3_600_000 },
+            sessions: Sessions { most: 32, idle_ms: 600_000, lifetime_ms: 3_600_000 },
             history: History {
                 path: String::new(),
                 keep_runs: 10_000,

@@ -9,6 +9,7 @@ mod host;
 mod mcp;
 mod multipart;
 mod past;
+mod room;
 mod routes;
 mod runs;
 mod sessions;
@@ -31,6 +32,8 @@ pub(crate) use socket::{Access, Listening, usual_socket};
 
 /// As many of the largest requests as are read or understood at one time.
 const BODIES_AT_ONCE: usize = 4;
+/// Of answers out of the history, which are held until somebody has read them.
+const MOST_OUTGOING_BYTES: usize = 256 << 20;
 /// Even where descriptors are few.
 const LEAST_CONNECTIONS: u32 = 16;
 /// Until there may be descriptors again.
@@ -39,8 +42,9 @@ const OUT_OF_DESCRIPTORS: Duration = Duration::from_millis(50);
 /// What all connections share.
 pub(crate) struct Server {
     broker: Arc<Broker>,
-    /// One permit for each byte of a request.
-    room: Arc<Semaphore>,
+    room: Arc<room::Room>,
+    /// One permit for each byte of an answer that is nobody else's.
+    outgoing: Arc<Semaphore>,
     /// One permit for each connection.
     places: Arc<Semaphore>,
     most_connections: u32,
@@ -61,9 +65,8 @@ impl Server {
                 .enabled
                 .then(|| mcp::Door::new(&broker, most_body_bytes, &config.mcp.origins)),
             broker,
-            room: Arc::new(Semaphore::new(
-                most_body_bytes.saturating_mul(BODIES_AT_ONCE).min(Semaphore::MAX_PERMITS),
-            )),
+            room: room::Room::new(most_body_bytes.saturating_mul(BODIES_AT_ONCE)),
+            outgoing: Arc::new(Semaphore::new(MOST_OUTGOING_BYTES)),
             most_body_bytes,
             tells_metrics: config.metrics.enabled,
             places: Arc::new(Semaphore::new(most_connections as usize)),

@@ -141,7 +141,11 @@ pub(crate) fn collect(
 ) -> (Vec<Artifact>, Vec<String>) {
     let wanted: Vec<_> = wanted.into_iter().chain(figures).collect();
     let (most, most_bytes) = (limits.artifacts, limits.artifact_bytes);
-    let (artifacts, errors) = artifacts::collect(work, &wanted, placed, most, most_bytes);
+    let (mut artifacts, errors) = artifacts::collect(work, &wanted, placed, most, most_bytes);
+    for artifact in &mut artifacts {
+        // A name is chosen by the payload as its output is.
+        artifact.path = redactor.text(&artifact.path.to_string_lossy()).into();
+    }
     (artifacts, errors.iter().map(|error| redactor.text(error)).collect())
 }
 

@@ -202,6 +202,11 @@ impl Session {
         Ok(Calling { stdout, stderr, answered })
     }
 
+    /// Whether a call runs, or one that was interrupted has not come to its end.
+    pub fn is_busy(&self) -> bool {
+        self.shared.desk.try_lock().is_err()
+    }
+
     /// Interrupts the call that runs, if one does: as an exception where the language has one. A call
     /// that has not ended two seconds later takes the session with it.
     pub fn interrupt(&self) {

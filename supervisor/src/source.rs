@@ -14,7 +14,7 @@ use crate::Error;
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Source {
-    /// What the run is called: 1 to 64 of `A-Z a-z 0-9 _ -`, never that of another run that goes
+    /// What the run is called: 1 to 64 of `A-Z a-z 0-9 -`, never that of another run that goes
     /// on. Given one otherwise that is unique, and sorts by time.
     pub id: Option<String>,
     /// The code itself.

@@ -34,8 +34,8 @@ pub(crate) fn worker(program: &Path) -> io::Result<Worker> {
     let (stderr, stderr_write) = io::pipe()?;
     let mut command = Command::new(program);
     // Whose it is, for whoever sweeps up when we are dead. In a jar nobody sees it.
-    if let Ok(name) = cgroup::run_name("worker") {
-        command.arg0(name);
+    if let Ok(owner) = cgroup::run_name("worker") {
+        command.arg0(Path::new(&owner).join(program.file_name().unwrap_or_default()));
     }
     let child = command
         .env_clear()

@@ -25,6 +25,8 @@ pub(crate) fn tests() -> Vec<Test> {
         runs_are_history_when_they_have_ended(Bash),
         an_artifact_can_be_had_by_its_name(Bash),
         files_can_come_beside_the_request(Bash),
+        who_has_seen_more_than_there_is_hears_of_the_end(Bash),
+        a_key_stands_for_an_outcome_and_for_no_passing_refusal(Bash),
         a_name_is_not_guessed_and_no_word_is_overlooked(),
     ]
 }
@@ -293,4 +295,29 @@ async fn files_can_come_beside_the_request() {
         let (status, problem) = ask_with(&served, "POST", "/v1/runs", kind, body);
         assert!(status == 400 && problem.contains("invalid_request"), "{body:?}: {problem}");
     }
+}
+
+async fn who_has_seen_more_than_there_is_hears_of_the_end() {
+    let served = Served::start(&[]);
+    let id = accepted(&served, &bash("sleep 0.3", ""));
+    assert_eq!(events(&served, &id, "?since=99", "application/x-ndjson"), Vec::<String>::new());
+    assert_eq!(waited(&served, &id)["status"], "ok");
+}
+
+async fn a_key_stands_for_an_outcome_and_for_no_passing_refusal() {
+    let place = tempfile::tempdir().unwrap();
+    let history = format!("history.path={}", place.path().join("h.sqlite").display());
+    let options = ["--set", "queue.running=1", "--grace", "1ms", "--set", &history];
+    let mut served = Served::start(&options);
+    accepted(&served, &bash("sleep 60", ""));
+    let headers = "prefer: respond-async\r\nidempotency-key: one";
+    let (status, body) = ask_with(&served, "POST", "/v1/runs", headers, &bash("echo ran", ""));
+    assert_eq!(status, 202, "{body}");
+    served.send(nix::sys::signal::Signal::SIGTERM);
+    assert!(served.end().success());
+    let served = Served::start(&options);
+    let key = "idempotency-key: one";
+    let (status, body) = ask_with(&served, "POST", "/v1/runs", key, &bash("echo ran", ""));
+    let outcome: Value = serde_json::from_str(&body).unwrap();
+    assert_eq!((status, &outcome["stdout"]), (200, &"ran\n".into()), "{body}");
 }

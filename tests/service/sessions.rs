@@ -252,7 +252,8 @@ async fn there_are_only_so_many() {
         opened += 1;
         assert!(opened < 100, "there is no end");
     };
-    assert_eq!((problem.0, &problem.1["code"]), (503, &"overloaded".into()), "{problem:?}");
+    assert_eq!((problem.0, &problem.1["code"]), (429, &"overloaded".into()), "{problem:?}");
+    assert_eq!(opened, 16, "half of those that there may be");
     assert!(problem.1["retry_after_ms"].is_u64());
     let (_, list) = served.ask("GET", "/v1/sessions", "");
     let list: Value = serde_json::from_str(&list).unwrap();

@@ -108,7 +108,7 @@ async fn record(broker: &Broker, ticket: &Ticket, ended: &Ended) {
     let status = word(ended);
     let (wall_ms, text) = match ended {
         Ok(answer) if broker.policy().keeps_outputs => {
-            (Some(answer.outcome.wall_ms), answer.text.clone())
+            (Some(answer.outcome.wall_ms), answer.text())
         }
         Ok(answer) => (Some(answer.outcome.wall_ms), answer.silent()),
         Err(problem) => (None, crate::json::line(&**problem)),

@@ -77,7 +77,7 @@ impl Broker {
         let policy = self.policy();
         let wish = request.understand(&policy.limits, policy.lives)?;
         wish.limits.check(&policy.ceiling)?;
-        let place = self.sessions.place(policy.most_sessions)?;
+        let place = self.sessions.place(&tenant, policy.most_sessions)?;
         let wanted = Wanted {
             runtime: &wish.runtime,
             limits: &wish.limits,
@@ -121,12 +121,14 @@ impl Broker {
     ) -> Result<Calls, Problem> {
         let kept = self.session(tenant, id)?;
         let call = request.understand(kept.call_limits)?;
+        if kept.session.is_busy() {
+            return Err(busy());
+        }
         // Its memory is that of the session, which was there before.
         let turn = self.queue.admit(tenant, 0).await?;
         let calling =
-            kept.session.begin(call).await.map_err(|error| match Problem::from(error) {
-                problem if kept.rests_since.borrow().is_none() => busy(problem),
-                problem => problem,
+            kept.session.begin(call).await.map_err(|error| {
+                if kept.session.is_busy() { busy() } else { Problem::from(error) }
             })?;
         kept.rests_since.send_replace(None);
         kept.calls.fetch_add(1, Ordering::Relaxed);
@@ -263,7 +265,12 @@ impl Sessions {
         self.lock().len()
     }
 
-    fn place(&self, most: u64) -> Result<Place, Problem> {
+    fn place(&self, tenant: &str, most: u64) -> Result<Place, Problem> {
+        let own = self.lock().values().filter(|kept| &*kept.tenant == tenant).count() as u64;
+        if own > 0 && own >= most.div_ceil(2) {
+            let what = "a tenant has at most half of the sessions";
+            return Err(Problem { fault: Whose::Caller, ..Problem::overloaded(what) });
+        }
         let place = Place(Arc::clone(&self.count));
         let before = self.count.fetch_add(1, Ordering::Relaxed);
         if before >= most {
@@ -284,6 +291,7 @@ impl Drop for Place {
 }
 
 /// It may be tried again when the other call is over.
-fn busy(problem: Problem) -> Problem {
-    Problem { may_retry: true, code: "session_busy".into(), ..problem }
+fn busy() -> Problem {
+    let what = "another call runs in this session";
+    Problem { may_retry: true, ..Problem::new("session_busy", Whose::Caller, what) }
 }

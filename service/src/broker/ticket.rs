@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use belljar::{Chunk, Input};
+use hyper::body::Bytes;
 use serde_json::json;
 use tokio::sync::{Notify, watch};
 
@@ -27,6 +28,8 @@ pub(crate) struct Ticket {
     is_detached: bool,
     /// Standard input, while it is open.
     input: Mutex<Option<Input>>,
+    /// Held by whoever writes to it.
+    pub(crate) feeding: tokio::sync::Mutex<()>,
 }
 
 /// How far a run has come.
@@ -54,7 +57,8 @@ pub(crate) type Ended = Result<Arc<Answer>, Arc<Problem>>;
 /// An outcome, and its JSON, which is made once.
 pub(crate) struct Answer {
     pub(crate) outcome: Outcome,
-    pub(crate) text: String,
+    /// With the end of the line.
+    pub(crate) line: Bytes,
 }
 
 /// Goes through what happens to a run.
@@ -89,6 +93,7 @@ impl Ticket {
             end: Notify::new(),
             is_detached,
             input: Mutex::default(),
+            feeding: tokio::sync::Mutex::default(),
         })
     }
 
@@ -133,7 +138,7 @@ impl Ticket {
         let bytes = |told: &Arc<Told>| match &**told {
             Told::Output(Chunk::Stdout(bytes) | Chunk::Stderr(bytes)) => EACH + bytes.len(),
             // Once as JSON, once as it is.
-            Told::Ended(Ok(answer)) => EACH + 2 * answer.text.len(),
+            Told::Ended(Ok(answer)) => EACH + 2 * answer.line.len(),
             _ => EACH,
         };
         self.log().iter().map(bytes).sum()
@@ -190,13 +195,23 @@ impl Ticket {
 
 impl Answer {
     pub(super) fn new(outcome: Outcome) -> Arc<Self> {
-        let text = json::line(&outcome);
-        Arc::new(Self { outcome, text })
+        let line = Bytes::from(format!("{}\n", json::line(&outcome)));
+        Arc::new(Self { outcome, line })
+    }
+
+    /// Its JSON, without the end of the line.
+    pub(crate) fn json(&self) -> Bytes {
+        self.line.slice(..self.line.len().saturating_sub(1))
+    }
+
+    /// The same as text.
+    pub(super) fn text(&self) -> String {
+        String::from_utf8_lossy(&self.json()).into_owned()
     }
 
     /// Its JSON without what the payload wrote.
     pub(super) fn silent(&self) -> String {
-        let mut row = serde_json::from_str::<serde_json::Value>(&self.text).unwrap_or_default();
+        let mut row = serde_json::from_slice::<serde_json::Value>(&self.line).unwrap_or_default();
         for (name, empty) in
             [("stdout", "".into()), ("stderr", "".into()), ("artifacts", json!([]))]
         {
@@ -213,6 +228,8 @@ impl Follower {
     /// safe.
     pub(crate) async fn next(&mut self) -> Option<(usize, Arc<Told>)> {
         loop {
+            // Before the look: what comes after it is a change.
+            self.length.borrow_and_update();
             let (told, is_over) = {
                 let log = self.ticket.log();
                 let is_over = matches!(log.last().map(|told| &**told), Some(Told::Ended(_)));
@@ -225,8 +242,8 @@ impl Follower {
             if is_over {
                 return None;
             }
-            let (length, next) = (&mut self.length, self.next);
-            drop(length.wait_for(|length| *length > next).await);
+            // Its sender is the ticket's, which is ours.
+            drop(self.length.changed().await);
         }
     }
 

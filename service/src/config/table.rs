@@ -190,7 +190,7 @@ pub(crate) static SECTIONS: [Section; 14] = [
         path: &["sessions"],
         meaning: "Interpreters that stay between calls.",
         keys: &[
-            key("most", Kind::Count(0), "Sessions at one time; with 0 there are none.").live(),
+            key("most", Kind::Count(0), "Sessions at one time, of which a tenant has at most half; with 0 there are none.").live(),
             key("idle_ms", Kind::Millis, "How long a session waits for its next call, unless it says so itself.").live(),
             key("lifetime_ms", Kind::Millis, "How long a session lives at most.").live(),
         ],

@@ -131,11 +131,19 @@ pub(super) fn stream(
 }
 
 /// Bytes as they are. No browser is to take them for a page.
-pub(super) fn bytes(content: Vec<u8>) -> Answer {
-    let mut answer = bare(StatusCode::OK, Full::from(content).boxed_unsync());
+pub(super) fn bytes(content: Bytes) -> Answer {
+    let mut answer = bare(StatusCode::OK, Full::new(content).boxed_unsync());
     let plain = HeaderValue::from_static("application/octet-stream");
     answer.headers_mut().insert(CONTENT_TYPE, plain);
     answer.headers_mut().insert(X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
+    answer
+}
+
+/// JSON that is held once, whoever reads it.
+pub(super) fn shared(line: Bytes) -> Answer {
+    let mut answer = bare(StatusCode::OK, Full::new(line).boxed_unsync());
+    let kind = HeaderValue::from_static("application/json");
+    answer.headers_mut().insert(CONTENT_TYPE, kind);
     answer
 }
 

@@ -6,11 +6,11 @@ use std::time::Duration;
 use http_body_util::BodyExt;
 use hyper::StatusCode;
 use hyper::body::{Body, Incoming};
-use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::time::timeout;
 
 use super::Server;
 use super::answer::Refusal;
+use super::room::Taken;
 
 /// The largest request, unless the operator says otherwise.
 pub(crate) const USUAL_BODY_BYTES: usize = 24 << 20;
@@ -23,18 +23,20 @@ const PATIENCE: Duration = Duration::from_mins(1);
 /// When it is too large, too slow or cut off, or when others take up all the room.
 pub(super) async fn read(
     server: &Server,
+    tenant: &Arc<str>,
     body: Incoming,
-) -> Result<(Vec<u8>, OwnedSemaphorePermit), Refusal> {
+) -> Result<(Vec<u8>, Taken), Refusal> {
     let late = || Refusal::invalid(StatusCode::REQUEST_TIMEOUT, "the body came too slowly");
-    timeout(PATIENCE, gather(server, body)).await.unwrap_or_else(|_| Err(late()))
+    timeout(PATIENCE, gather(server, tenant, body)).await.unwrap_or_else(|_| Err(late()))
 }
 
 async fn gather(
     server: &Server,
+    tenant: &Arc<str>,
     mut body: Incoming,
-) -> Result<(Vec<u8>, OwnedSemaphorePermit), Refusal> {
-    let (room, most) = (&server.room, server.most_body_bytes);
-    let (mut bytes, mut taken) = (Vec::new(), take(room, 0));
+) -> Result<(Vec<u8>, Taken), Refusal> {
+    let most = server.most_body_bytes;
+    let (mut bytes, mut taken) = (Vec::new(), Some(server.room.enter(tenant)));
     let mut length = 0;
     if body.size_hint().lower() > most as u64 {
         return Err(too_large(most));
@@ -48,21 +50,16 @@ async fn gather(
         if length > most {
             return Err(too_large(most));
         }
-        if let (Some(taken), Some(more)) = (&mut taken, take(room, data.len())) {
-            taken.merge(more);
+        if taken.as_mut().is_some_and(|taken| taken.grow(data.len())) {
             bytes.extend_from_slice(&data);
         } else {
             // The rest is read for nobody: who cannot finish writing does not look for an answer.
             (bytes, taken) = (Vec::new(), None);
         }
     }
-    let taken = taken.ok_or_else(|| Refusal::overloaded("too many large requests at one time"));
+    let taken =
+        taken.ok_or_else(|| Refusal::overloaded("too many requests are being read at one time"));
     Ok((bytes, taken?))
-}
-
-fn take(room: &Arc<Semaphore>, bytes: usize) -> Option<OwnedSemaphorePermit> {
-    let bytes = u32::try_from(bytes).unwrap_or(u32::MAX);
-    Arc::clone(room).try_acquire_many_owned(bytes).ok()
 }
 
 fn too_large(most: usize) -> Refusal {

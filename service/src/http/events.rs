@@ -1,16 +1,15 @@
 //! A run as it happens.
 
 use std::convert::Infallible;
-use std::sync::Arc;
 
 use belljar::Chunk;
-use futures_util::stream::{Stream, unfold};
+use futures_util::stream::{Stream, StreamExt as _, iter, unfold};
 use hyper::body::{Bytes, Frame};
 use serde::Serialize;
 use serde_json::value::RawValue;
 
 use super::headers::Form;
-use crate::broker::{Follower, Held, Told};
+use crate::broker::{Answer, Follower, Held, Told};
 use crate::json::{self, Denial, Encoded};
 
 #[derive(Serialize)]
@@ -32,15 +31,29 @@ pub(super) fn stream(
     form: Form,
     held: Option<Held>,
 ) -> impl Stream<Item = Result<Frame<Bytes>, Infallible>> + Send {
-    unfold((follower, held), move |(mut follower, held)| async move {
+    let events = unfold((follower, held), move |(mut follower, held)| async move {
         let (seq, told) = follower.next().await?;
-        let text = tell(follower.id(), seq, &told, form);
-        Some((Ok(Frame::data(Bytes::from(text))), (follower, held)))
-    })
+        let parts = match &*told {
+            Told::Ended(Ok(answer)) => outcome(seq, answer, form),
+            told => vec![Bytes::from(tell(follower.id(), seq, told, form))],
+        };
+        Some((parts, (follower, held)))
+    });
+    events.flat_map(|parts| iter(parts.into_iter().map(|part| Ok(Frame::data(part)))))
 }
 
-fn tell(id: &str, seq: usize, told: &Arc<Told>, form: Form) -> String {
-    let (event, text) = match &**told {
+/// The last event, without a copy of what everybody else is told as well.
+fn outcome(seq: usize, answer: &Answer, form: Form) -> Vec<Bytes> {
+    let head = format!(r#"{{"event":"outcome","seq":{seq},"outcome":"#);
+    let (head, tail) = match form {
+        Form::Lines => (head, "}\n"),
+        Form::Sse => (format!("id: {seq}\nevent: outcome\ndata: {head}"), "}\n\n"),
+    };
+    vec![Bytes::from(head), answer.json(), Bytes::from_static(tail.as_bytes())]
+}
+
+fn tell(id: &str, seq: usize, told: &Told, form: Form) -> String {
+    let (event, text) = match told {
         Told::Queued => ("queued", row("queued", seq, Named { id })),
         Told::Started => ("started", row("started", seq, Named { id })),
         Told::Output(Chunk::Stdout(bytes)) => ("stdout", row("stdout", seq, Encoded::new(bytes))),
@@ -50,7 +63,7 @@ fn tell(id: &str, seq: usize, told: &Arc<Told>, form: Form) -> String {
         }
         // What a newer library tells is told by the outcome as well.
         Told::Output(_) => return String::new(),
-        Told::Ended(Ok(answer)) => ("outcome", over("outcome", seq, &answer.text)),
+        Told::Ended(Ok(answer)) => ("outcome", over("outcome", seq, &json::line(&answer.outcome))),
         Told::Ended(Err(problem)) => ("problem", over("problem", seq, &json::line(&**problem))),
     };
     framed(event, seq, &text, form)

@@ -107,7 +107,7 @@ pub(super) async fn answer(
     let (head, body) = request.into_parts();
     headers::only(head.uri.query(), &[])?;
     let session = headers::one(&head.headers, SESSION, 128)?.map(ToOwned::to_owned);
-    let (bytes, room) = body::read(server, body).await?;
+    let (bytes, room) = body::read(server, tenant, body).await?;
     let off = || not_found("the operator has it switched off; see `mcp.enabled`");
     let door = server.mcp.as_ref().ok_or_else(off)?;
     if let (&Method::DELETE, Some(session)) = (&head.method, &session) {

@@ -1,12 +1,15 @@
 //! `/v1/runs`, as far as it is history.
 
+use std::sync::Arc;
+
 use belljar::Error;
 use futures_util::stream;
 use hyper::StatusCode;
 use hyper::body::{Bytes, Frame};
 use serde_json::value::RawValue;
+use tokio::sync::OwnedSemaphorePermit;
 
-use super::answer::{self, Answer, Refusal, not_found, respond, tell};
+use super::answer::{self, Answer, Refusal, not_found, tell};
 use super::headers::{self, Form};
 use super::{Server, events};
 use crate::json::{HistoryPage, HistoryRow, Outcome, Problem};
@@ -17,14 +20,14 @@ const MOST_ROWS: u64 = 500;
 
 /// `GET /v1/runs/ID`, when it has ended.
 pub(super) async fn inspect(server: &Server, tenant: &str, id: &str) -> Result<Answer, Refusal> {
-    answer(find(server, tenant, id).await?)
+    answer(server, find(server, tenant, id).await?)
 }
 
 /// What was told of a run when it ended.
 ///
 /// # Errors
 /// The problem that it ended with, or that its answer is not retained.
-pub(super) fn answer(row: Row) -> Result<Answer, Refusal> {
+pub(super) fn answer(server: &Server, row: Row) -> Result<Answer, Refusal> {
     let is_problem = row.is_problem;
     let Some(text) = row.answer.clone() else {
         return Ok(tell(StatusCode::OK, &HistoryRow::from(row)));
@@ -33,7 +36,26 @@ pub(super) fn answer(row: Row) -> Result<Answer, Refusal> {
         let problem = serde_json::from_str::<Problem>(&text);
         return Err(problem.unwrap_or_else(|error| unreadable(&error)).into());
     }
-    Ok(respond(StatusCode::OK, "application/json", &text))
+    Ok(answer::shared(held(server, format!("{text}\n").into_bytes())?))
+}
+
+/// `bytes` until somebody has read them, if there is room for as many.
+fn held(server: &Server, bytes: Vec<u8>) -> Result<Bytes, Refusal> {
+    let room = u32::try_from(bytes.len()).unwrap_or(u32::MAX);
+    let room = Arc::clone(&server.outgoing).try_acquire_many_owned(room);
+    let full = |_| Refusal::overloaded("too many large answers wait for their readers");
+    Ok(Bytes::from_owner(Held { bytes, _room: room.map_err(full)? }))
+}
+
+struct Held {
+    bytes: Vec<u8>,
+    _room: OwnedSemaphorePermit,
+}
+
+impl AsRef<[u8]> for Held {
+    fn as_ref(&self) -> &[u8] {
+        &self.bytes
+    }
 }
 
 /// `GET /v1/runs/ID/events`, when it has ended long ago: the last one.
@@ -48,7 +70,7 @@ pub(super) async fn events(
     let text = row.answer.ok_or_else(|| not_found("its outcome is not retained"))?;
     let raw = RawValue::from_string(text).map_err(|error| unreadable(&error))?;
     let last = events::last(&raw, row.is_problem, form, seen.saturating_add(1));
-    let last = Ok(Frame::data(Bytes::from(last)));
+    let last = Ok(Frame::data(held(server, last.into_bytes())?));
     Ok(answer::stream(form, stream::iter([last])))
 }
 
@@ -95,7 +117,7 @@ pub(super) async fn artifact(
     let found = artifacts.find(|artifact| artifact.path == path);
     let content = found.and_then(|artifact| artifact.content);
     let content = content.ok_or_else(|| not_found("it left no artifact of this name"))?;
-    Ok(answer::bytes(content.0))
+    Ok(answer::bytes(held(server, content.0)?))
 }
 
 async fn find(server: &Server, tenant: &str, id: &str) -> Result<Row, Refusal> {

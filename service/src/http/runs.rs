@@ -9,11 +9,11 @@ use hyper::http::request::Parts;
 use hyper::{Request, StatusCode};
 use tokio::time::timeout;
 
-use super::answer::{Answer, Refusal, done, not_found, respond, stream, tell};
+use super::answer::{Answer, Refusal, done, not_found, shared, stream, tell};
 use super::headers::{self, Form};
 use super::{Server, body, events, multipart, past};
 use crate::broker::{Ended, Key, Submission, Submitted, Ticket};
-use crate::json::{PendingRow, rfc3339};
+use crate::json::{PendingRow, Problem, Whose, rfc3339};
 
 /// How long a run that streams may wait for its turn before its events begin. Until then, what is
 /// wrong with it has a status of its own.
@@ -30,7 +30,7 @@ pub(super) async fn submit(
 ) -> Result<Answer, Refusal> {
     let (head, body) = request.into_parts();
     headers::only(head.uri.query(), &[])?;
-    let (bytes, room) = body::read(server, body).await?;
+    let (bytes, room) = body::read(server, &tenant, body).await?;
     let key = headers::one(&head.headers, "idempotency-key", MOST_KEY_BYTES)?;
     let key = key.map(|name| Key::new(name, &bytes));
     let request = multipart::request(&head.headers, bytes).await?;
@@ -39,7 +39,7 @@ pub(super) async fn submit(
     let (ticket, until_gone) = match server.broker.submit(submission).await? {
         Submitted::New(run) => (Arc::clone(&run.ticket), Some(run)),
         Submitted::Known(ticket) => (ticket, None),
-        Submitted::Over(row) => return past::answer(*row),
+        Submitted::Over(row) => return past::answer(server, *row),
     };
     if is_detached {
         let mut answer = tell(StatusCode::ACCEPTED, &pending(&ticket));
@@ -103,7 +103,7 @@ pub(super) async fn follow(
 /// `POST /v1/runs/ID/stdin`. Returns when the payload has room for all of it.
 pub(super) async fn feed(
     server: &Arc<Server>,
-    tenant: &str,
+    tenant: &Arc<str>,
     id: &str,
     request: Request<Incoming>,
 ) -> Result<Answer, Refusal> {
@@ -111,7 +111,12 @@ pub(super) async fn feed(
     headers::only(head.uri.query(), &["eof"])?;
     let is_last = headers::word(head.uri.query(), "eof").is_some_and(|word| word == "true");
     let ticket = known(server, tenant, id)?;
-    let (bytes, _room) = body::read(server, body).await?;
+    // Two that wait would take up twice as much, for a payload that reads neither.
+    let Ok(_turn) = ticket.feeding.try_lock() else {
+        let what = "another write to this standard input is not taken yet";
+        return Err(Problem { fault: Whose::Caller, ..Problem::overloaded(what) }.into());
+    };
+    let (bytes, _room) = body::read(server, tenant, body).await?;
     let closed =
         |why: &str| Refusal::invalid(StatusCode::CONFLICT, format!("standard input: {why}"));
     ticket.begun().await.map_err(|problem| Refusal::from(&*problem))?;
@@ -136,7 +141,7 @@ fn known(server: &Server, tenant: &str, id: &str) -> Result<Arc<Ticket>, Refusal
 
 fn ended(ended: Ended) -> Result<Answer, Refusal> {
     match ended {
-        Ok(answer) => Ok(respond(StatusCode::OK, "application/json", &answer.text)),
+        Ok(answer) => Ok(shared(answer.line.clone())),
         Err(problem) => Err(Refusal::from(&*problem)),
     }
 }

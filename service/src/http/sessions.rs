@@ -10,11 +10,11 @@ use hyper::header::{HeaderValue, LOCATION};
 use hyper::{Request, StatusCode};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
-use tokio::sync::OwnedSemaphorePermit;
 
 use super::answer::{Answer, Refusal, done, stream, tell};
 use super::events::{framed, over, row};
 use super::headers::{self, Form};
+use super::room::Taken;
 use super::{Server, body};
 use crate::broker::{Called, Calls};
 use crate::json::{self, CallRequest, Encoded, SessionPage, SessionRequest};
@@ -30,7 +30,7 @@ pub(super) async fn open(
     tenant: Arc<str>,
     request: Request<Incoming>,
 ) -> Result<Answer, Refusal> {
-    let (request, room) = understood::<SessionRequest>(server, request).await?;
+    let (request, room) = understood::<SessionRequest>(server, &tenant, request).await?;
     let row = server.broker.open_session(tenant, request, Box::new(room)).await?;
     let mut answer = tell(StatusCode::CREATED, &row);
     if let Ok(place) = HeaderValue::from_str(&format!("/v1/sessions/{}", row.id)) {
@@ -42,12 +42,12 @@ pub(super) async fn open(
 /// `POST /v1/sessions/ID/calls`. Whoever leaves interrupts the call.
 pub(super) async fn call(
     server: &Arc<Server>,
-    tenant: &str,
+    tenant: &Arc<str>,
     id: &str,
     request: Request<Incoming>,
 ) -> Result<Answer, Refusal> {
     let form = headers::events(request.headers());
-    let (request, _room) = understood::<CallRequest>(server, request).await?;
+    let (request, _room) = understood::<CallRequest>(server, tenant, request).await?;
     let calls = server.broker.call(tenant, id, request).await?;
     match form {
         Some(form) => Ok(stream(form, events(calls, form))),
@@ -79,10 +79,11 @@ pub(super) async fn close(server: &Server, tenant: &str, id: &str) -> Result<Ans
 
 async fn understood<T: DeserializeOwned>(
     server: &Server,
+    tenant: &Arc<str>,
     request: Request<Incoming>,
-) -> Result<(T, OwnedSemaphorePermit), Refusal> {
+) -> Result<(T, Taken), Refusal> {
     headers::only(request.uri().query(), &[])?;
-    let (bytes, room) = body::read(server, request.into_body()).await?;
+    let (bytes, room) = body::read(server, tenant, request.into_body()).await?;
     let invalid =
         |error: serde_json::Error| Refusal::invalid(StatusCode::BAD_REQUEST, error.to_string());
     Ok((serde_json::from_slice(&bytes).map_err(invalid)?, room))

@@ -6,6 +6,9 @@ use base64::engine::general_purpose::STANDARD as BASE64;
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
+/// What is shorter is shown as it is if it can be.
+const SHORT_BYTES: usize = 4096;
+
 /// How bytes became a string.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub(crate) enum Encoding {
@@ -37,10 +40,16 @@ pub(crate) enum Data {
 pub(crate) struct Base64(pub(crate) Vec<u8>);
 
 impl Encoding {
-    /// The plainest that can carry all of these.
+    /// The plainest that can carry all of these. What would be mostly escapes is no text either:
+    /// as JSON it would be six times as long.
     pub(crate) fn of(parts: &[&[u8]]) -> Self {
-        let is_text = parts.iter().all(|part| std::str::from_utf8(part).is_ok());
-        if is_text { Self::Utf8 } else { Self::Base64 }
+        let is_text = |part: &[u8]| {
+            let is_escaped = |byte: &&u8| **byte < b' ' && !b"\n\r\t\x1b".contains(*byte);
+            let escaped = part.iter().filter(is_escaped).count();
+            (part.len() < SHORT_BYTES || escaped < part.len() / 16)
+                && std::str::from_utf8(part).is_ok()
+        };
+        if parts.iter().all(|part| is_text(part)) { Self::Utf8 } else { Self::Base64 }
     }
 
     /// `bytes` as [`Encoding::of`] said.

@@ -41,8 +41,11 @@ pub(super) fn end(
     #[expect(clippy::cast_possible_truncation, reason = "a cast from float saturates")]
     let started_ms = ending.wall_ms.map(|wall_ms| ending.ended_ms.saturating_sub(wall_ms as i64));
     let mut update = connection.prepare_cached(
+        // A key stands for an outcome: where there is none, whoever asks again is not told of
+        // a reason that has passed.
         "UPDATE runs SET status = ?2, is_problem = ?3, wall_ms = ?4, ended_ms = ?5,
-             started_ms = coalesce(started_ms, ?6), answer_bytes = ?7
+             started_ms = coalesce(started_ms, ?6), answer_bytes = ?7,
+             key = CASE WHEN ?3 THEN NULL ELSE key END
          WHERE id = ?1 AND ended_ms IS NULL RETURNING seq",
     )?;
     let Ending { id, status, is_problem, wall_ms, ended_ms, .. } = ending;

@@ -27,9 +27,9 @@ pub(super) fn fit(source: &Source, limits: &Limits) -> Result<(), Error> {
 
 pub(super) fn check(source: &Source) -> Result<(), Error> {
     if let Some(id) = &source.id {
-        let is_plain = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_');
+        let is_plain = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'-';
         if !(1..=ID_MOST_BYTES).contains(&id.len()) || !id.bytes().all(is_plain) {
-            return Err(Error::Invalid(format!("id {id:?}: write 1 to 64 of A-Z a-z 0-9 _ -")));
+            return Err(Error::Invalid(format!("id {id:?}: write 1 to 64 of A-Z a-z 0-9 -")));
         }
     }
     let code = match &source.code {

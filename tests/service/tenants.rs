@@ -1,9 +1,10 @@
 //! Whose a run is: to everybody else it does not exist.
 
-use std::io::Write;
+use std::io::{ErrorKind, Write};
 use std::os::unix::process::CommandExt;
 use std::path::PathBuf;
 use std::process::{Command, Stdio};
+use std::time::Duration;
 
 use belljar_tests::{Test, built, read_by_all, tests};
 use serde_json::Value;
@@ -158,7 +159,16 @@ impl Dial {
         let asked = request(method, place, body).replace("host: x", &format!("host: x{header}"));
         let mut command = Command::new(&self.program);
         let command = command.arg(&self.socket).uid(user).gid(user).current_dir("/");
-        let mut child = command.stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().unwrap();
+        command.stdin(Stdio::piped()).stdout(Stdio::piped());
+        let mut child = loop {
+            match command.spawn() {
+                // A child that another test forked meanwhile holds what was written for a moment.
+                Err(error) if error.kind() == ErrorKind::ExecutableFileBusy => {
+                    std::thread::sleep(Duration::from_millis(2));
+                }
+                child => break child.unwrap(),
+            }
+        };
         child.stdin.take().unwrap().write_all(asked.as_bytes()).unwrap();
         let output = child.wait_with_output().unwrap();
         let answer = String::from_utf8(output.stdout).unwrap();

@@ -70,7 +70,7 @@ async fn a_run_on_another_host_is_a_run() {
 
 async fn long_output_comes_whole() {
     let (served, far) = (Served::start(&[]), Far::start(true));
-    let args = ["-r", "bash", "--stdout-limit", "32M", "-c", "seq 1 2000000"];
+    let args = ["-r", "bash", "--stdout-limit", "16M", "-c", "seq 1 2000000"];
     let output = run(&far, &far.address(here(&served)), &args);
     assert_eq!(output.status.code(), Some(0), "{}", said(&output));
     let text = String::from_utf8(output.stdout).unwrap();

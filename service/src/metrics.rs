@@ -35,7 +35,7 @@ const STATUSES: [&str; 10] = [
     "cancelled",
     "lost",
 ];
-const CODES: [&str; 9] = [
+const CODES: [&str; 12] = [
     "invalid_request",
     "policy_refused",
     "unenforceable",
@@ -43,6 +43,9 @@ const CODES: [&str; 9] = [
     "overloaded",
     "unauthorized",
     "not_found",
+    "key_reused",
+    "session_busy",
+    "cancelled",
     "internal",
     "lost",
 ];

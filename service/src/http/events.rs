@@ -12,6 +12,9 @@ use super::headers::Form;
 use crate::broker::{Answer, Follower, Held, Told};
 use crate::json::{self, Denial, Encoded};
 
+/// What is shorter costs less to copy than to write in three pieces.
+const WORTH_SHARING_BYTES: usize = 64 << 10;
+
 #[derive(Serialize)]
 struct Row<'a, T: Serialize> {
     event: &'a str,
@@ -25,9 +28,6 @@ struct Named<'a> {
     id: &'a str,
 }
 
-/// What is shorter costs less to copy than to write in three pieces.
-const WORTH_SHARING_BYTES: usize = 64 << 10;
-
 /// Everything that `follower` comes to see. With `held`, the run ends when nobody listens.
 pub(super) fn stream(
     follower: Follower,
@@ -36,10 +36,7 @@ pub(super) fn stream(
 ) -> impl Stream<Item = Result<Frame<Bytes>, Infallible>> + Send {
     let events = unfold((follower, held), move |(mut follower, held)| async move {
         let (seq, told) = follower.next().await?;
-        let parts = match &*told {
-            Told::Ended(Ok(answer)) => outcome(seq, answer, form),
-            told => vec![Bytes::from(tell(follower.id(), seq, told, form))],
-        };
+        let parts = tell(follower.id(), seq, &told, form);
         Some((parts, (follower, held)))
     });
     events.flat_map(|parts| iter(parts.into_iter().map(|part| Ok(Frame::data(part)))))
@@ -59,7 +56,7 @@ fn outcome(seq: usize, answer: &Answer, form: Form) -> Vec<Bytes> {
     vec![Bytes::from([head.as_bytes(), &json, &tail].concat())]
 }
 
-fn tell(id: &str, seq: usize, told: &Told, form: Form) -> String {
+fn tell(id: &str, seq: usize, told: &Told, form: Form) -> Vec<Bytes> {
     let (event, text) = match told {
         Told::Queued => ("queued", row("queued", seq, Named { id })),
         Told::Started => ("started", row("started", seq, Named { id })),
@@ -69,11 +66,11 @@ fn tell(id: &str, seq: usize, told: &Told, form: Form) -> String {
             ("denial", row("denial", seq, Denial::from(denied.clone())))
         }
         // What a newer library tells is told by the outcome as well.
-        Told::Output(_) => return String::new(),
-        Told::Ended(Ok(answer)) => ("outcome", over("outcome", seq, &json::line(&answer.outcome))),
+        Told::Output(_) => return Vec::new(),
+        Told::Ended(Ok(answer)) => return outcome(seq, answer, form),
         Told::Ended(Err(problem)) => ("problem", over("problem", seq, &json::line(&**problem))),
     };
-    framed(event, seq, &text, form)
+    vec![Bytes::from(framed(event, seq, &text, form))]
 }
 
 /// The only event that is retained of a run which is over: how it ended. It comes after whatever

@@ -27,16 +27,16 @@ pub(super) async fn inspect(server: &Server, tenant: &str, id: &str) -> Result<A
 ///
 /// # Errors
 /// The problem that it ended with, or that its answer is not retained.
-pub(super) fn answer(server: &Server, row: Row) -> Result<Answer, Refusal> {
-    let is_problem = row.is_problem;
-    let Some(text) = row.answer.clone() else {
+pub(super) fn answer(server: &Server, mut row: Row) -> Result<Answer, Refusal> {
+    let Some(mut text) = row.answer.take() else {
         return Ok(tell(StatusCode::OK, &HistoryRow::from(row)));
     };
-    if is_problem {
+    if row.is_problem {
         let problem = serde_json::from_str::<Problem>(&text);
         return Err(problem.unwrap_or_else(|error| unreadable(&error)).into());
     }
-    Ok(answer::shared(held(server, format!("{text}\n").into_bytes())?))
+    text.push('\n');
+    Ok(answer::shared(held(server, text.into_bytes())?))
 }
 
 /// `bytes` until somebody has read them, if there is room for as many.

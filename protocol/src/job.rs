@@ -312,8 +312,51 @@ pub enum Syscalls {
 }
 
 /// What of a network exists for a payload.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Network {
     /// An empty network namespace, and no socket but those of the jar's own files.
     None,
+    /// A network namespace in which the loopback interface is up.
+    Loopback,
+    /// The same, and listening sockets in it that are handed out before the payload starts, over a
+    /// socket that travels with the order.
+    Gate(Gateway),
+}
+
+/// What a worker opens in a jar's network and hands out.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Gateway {
+    /// Addresses beyond 127.0.0.0/8 that the loopback interface has.
+    pub addresses: Vec<Subnet>,
+    /// The sockets, in the order in which they are handed out.
+    pub doors: Vec<Door>,
+}
+
+/// Addresses that begin alike.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Subnet {
+    /// The first of them.
+    pub address: [u8; 4],
+    /// How many bits are alike.
+    pub prefix: u8,
+}
+
+/// A socket that is bound, and listens if it is one for streams.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Door {
+    /// Where; all zero for every address of the jar.
+    pub address: [u8; 4],
+    /// The port.
+    pub port: u16,
+    /// Of which kind.
+    pub transport: Transport,
+}
+
+/// The kind of a socket.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Transport {
+    /// Streams.
+    Tcp,
+    /// Datagrams.
+    Udp,
 }

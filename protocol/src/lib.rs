@@ -16,8 +16,9 @@ mod secret;
 pub mod wire;
 
 pub use job::{
-    Authority, Ceilings, Contents, Delivery, Entry, Files, Fork, Identity, Jar, Job, Keep, Launch,
-    Link, Mount, Network, Order, Prime, Raise, Scratch, Stdin, Syscalls, Task, Waiting,
+    Authority, Ceilings, Contents, Delivery, Door, Entry, Files, Fork, Gateway, Identity, Jar, Job,
+    Keep, Launch, Link, Mount, Network, Order, Prime, Raise, Scratch, Stdin, Subnet, Syscalls,
+    Task, Transport, Waiting,
 };
 pub use layer::Layer;
 pub use report::{Confinement, Denial, Ending, Note, Refusal, Report, Spent, Tally, Timing};

@@ -15,12 +15,13 @@ pub(crate) fn explain(denial: &Denial) -> Denied {
     let args = denial.args.map(low);
     let Some((name, Rule { word, hint, .. })) = found else {
         let what = format!("system call {number}");
-        return Denied { kind: "syscall", what, rule: "seccomp/unknown", hint: UNKNOWN, count: 1 };
+        let hint = UNKNOWN.into();
+        return Denied { kind: "syscall", what, rule: "seccomp/unknown", hint, count: 1 };
     };
     let detail = detail(name, args);
     let what = if detail.is_empty() { name.to_owned() } else { format!("{name}({detail})") };
     let (rule, hint) = by_arguments(name, args).unwrap_or((word, hint));
-    Denied { kind: "syscall", what, rule, hint, count: 1 }
+    Denied { kind: "syscall", what, rule, hint: hint.into(), count: 1 }
 }
 
 struct Rule {

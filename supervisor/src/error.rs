@@ -3,12 +3,21 @@ use std::io;
 
 use belljar_protocol::Refusal;
 
+use crate::RuleFinding;
+
 /// Our failure or a refusal, never the payload's doing.
 #[derive(Debug)]
 #[non_exhaustive]
 pub enum Error {
     /// The request makes no sense, or asks for more than it may.
     Invalid(String),
+    /// The rules of its language, or the operator, do not allow it.
+    Refused {
+        /// In one line.
+        what: String,
+        /// Where its source breaks a rule, if it does.
+        findings: Vec<RuleFinding>,
+    },
     /// No such runtime, or its interpreter is not on this host.
     UnknownRuntime(String),
     /// A layer or limit cannot be enforced here, and the floor insists on it.
@@ -46,6 +55,7 @@ impl Error {
     pub fn code(&self) -> &'static str {
         match self {
             Self::Invalid(_) => "invalid_request",
+            Self::Refused { .. } => "policy_refused",
             Self::UnknownRuntime(_) => "unknown_runtime",
             Self::Unenforceable { .. } => "unenforceable",
             Self::Worker(..) | Self::Protocol(_) | Self::Internal(..) => "internal",
@@ -55,7 +65,7 @@ impl Error {
     /// Whose fault it is.
     pub fn fault(&self) -> Fault {
         match self {
-            Self::Invalid(_) => Fault::Caller,
+            Self::Invalid(_) | Self::Refused { .. } => Fault::Caller,
             Self::UnknownRuntime(_) | Self::Unenforceable { .. } | Self::Worker(..) => Fault::Host,
             Self::Protocol(_) | Self::Internal(..) => Fault::Belljar,
         }
@@ -64,7 +74,10 @@ impl Error {
     /// Whether the same request may succeed later without anyone changing anything.
     pub fn may_retry(&self) -> bool {
         match self {
-            Self::Invalid(_) | Self::UnknownRuntime(_) | Self::Unenforceable { .. } => false,
+            Self::Invalid(_)
+            | Self::Refused { .. }
+            | Self::UnknownRuntime(_)
+            | Self::Unenforceable { .. } => false,
             Self::Worker(_, reason) | Self::Internal(_, reason) => {
                 reason.kind() != io::ErrorKind::NotFound
             }
@@ -109,9 +122,10 @@ impl fmt::Display for Error {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let mut f = OneLine(f);
         match self {
-            Self::Invalid(what) | Self::UnknownRuntime(what) | Self::Protocol(what) => {
-                f.write_str(what)
-            }
+            Self::Invalid(what)
+            | Self::Refused { what, .. }
+            | Self::UnknownRuntime(what)
+            | Self::Protocol(what) => f.write_str(what),
             Self::Unenforceable { what, reason, hint, .. } => {
                 write!(f, "{what} cannot be enforced on this host: {reason}")?;
                 if hint.is_empty() { Ok(()) } else { write!(f, " ({hint})") }

@@ -40,6 +40,12 @@ pub struct Limits {
     pub artifacts: u32,
     /// Bytes of all collected artifacts together.
     pub artifact_bytes: u64,
+    /// Connections through the gate at one time.
+    pub connections: u32,
+    /// Bytes through the gate, both ways together.
+    pub network_bytes: u64,
+    /// The same in one second, on average.
+    pub network_bytes_per_s: u64,
 }
 
 /// What happens to a payload that writes more than is captured.
@@ -82,6 +88,9 @@ impl Limits {
             file_bytes: 64 * MIB,
             artifacts: 64,
             artifact_bytes: 16 * MIB,
+            connections: 64,
+            network_bytes: 256 * MIB,
+            network_bytes_per_s: 128 * MIB,
         }
     }
 
@@ -102,6 +111,9 @@ impl Limits {
             file_bytes: 16 * KIB * MIB,
             artifacts: 4096,
             artifact_bytes: 256 * MIB,
+            connections: 4096,
+            network_bytes: KIB * KIB * MIB,
+            network_bytes_per_s: 64 * KIB * MIB,
         }
     }
 
@@ -109,7 +121,8 @@ impl Limits {
     /// the supervisor enforces from outside.
     pub fn share_a_jar(&self, others: &Self) -> bool {
         let Self { wall, stdout_bytes, stderr_bytes, on_output_limit, .. } = *self;
-        let Self { artifacts, artifact_bytes, .. } = *self;
+        let Self { artifacts, artifact_bytes, connections, .. } = *self;
+        let Self { network_bytes, network_bytes_per_s, .. } = *self;
         *self
             == Self {
                 wall,
@@ -118,6 +131,9 @@ impl Limits {
                 on_output_limit,
                 artifacts,
                 artifact_bytes,
+                connections,
+                network_bytes,
+                network_bytes_per_s,
                 ..others.clone()
             }
     }
@@ -146,7 +162,7 @@ impl Limits {
     }
 
     /// Every limit under the name it has in JSON, times in milliseconds.
-    pub fn rows(&self) -> [(&'static str, u64); 12] {
+    pub fn rows(&self) -> [(&'static str, u64); 15] {
         let millis = |time: Duration| u64::try_from(time.as_millis()).unwrap_or(u64::MAX);
         [
             ("memory_bytes", self.memory_bytes),
@@ -161,6 +177,9 @@ impl Limits {
             ("file_bytes", self.file_bytes),
             ("artifacts", u64::from(self.artifacts)),
             ("artifact_bytes", self.artifact_bytes),
+            ("connections", u64::from(self.connections)),
+            ("network_bytes", self.network_bytes),
+            ("network_bytes_per_s", self.network_bytes_per_s),
         ]
     }
 }

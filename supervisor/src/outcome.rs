@@ -1,7 +1,8 @@
+use std::borrow::Cow;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use crate::{Exception, Limits, Receipt, Value};
+use crate::{Exception, Limits, Mode, NetworkUse, Receipt, Value};
 
 /// What happened: the judgement and everything that came out. Never an error.
 #[derive(Clone, Debug)]
@@ -33,6 +34,10 @@ pub struct Outcome {
     pub error: Option<Exception>,
     /// What it tried and was refused.
     pub denials: Vec<Denied>,
+    /// What it made of its network; nothing for a run without one.
+    pub network: Option<NetworkUse>,
+    /// The rules of its language that were in force.
+    pub mode: Mode,
     /// The limits it ran under.
     pub limits: Limits,
     /// What was in force.
@@ -151,14 +156,14 @@ pub struct Artifact {
 /// Something the payload tried and was refused.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Denied {
-    /// What kind of thing: `syscall`.
+    /// What kind of thing: `syscall` or `network`.
     pub kind: &'static str,
     /// What exactly: `socket(AF_INET)`.
     pub what: String,
     /// The rule that refused it.
     pub rule: &'static str,
     /// What a model or a person can do about it.
-    pub hint: &'static str,
+    pub hint: Cow<'static, str>,
     /// How often.
     pub count: u64,
 }

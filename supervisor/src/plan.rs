@@ -1,5 +1,6 @@
 //! Everything about one run that is decided before anything starts.
 
+mod admit;
 mod bounds;
 
 use std::fs::File;
@@ -23,7 +24,7 @@ use crate::runtime::{Launch, LaunchFile, replace};
 use crate::sandbox::Settings;
 use crate::scratch::Scratch;
 use crate::session::Talk;
-use crate::{Error, Floor, Limits, Source};
+use crate::{Error, Floor, Limits, Mode, Source};
 
 /// A run that can be started: every default is decided, every bound checked.
 pub(crate) struct Plan {
@@ -40,6 +41,8 @@ pub(crate) struct Plan {
     /// Whether its guest leaves what it has to tell.
     pub(crate) rich: bool,
     pub(crate) is_session: bool,
+    /// The rules of its language that hold.
+    pub(crate) mode: Mode,
 }
 
 /// What is done in the jar of a run, and the descriptors that travel with it.
@@ -100,6 +103,7 @@ impl Plan {
             placed: placed.chain(source.rich.then_some(RESULT)).map(ToOwned::to_owned).collect(),
             rich: source.rich,
             is_session: source.is_session,
+            mode: settings.rules.mode.min(source.mode),
         })
     }
 }
@@ -111,6 +115,7 @@ impl Plan {
 pub(crate) fn launch(settings: &Settings, source: &Source) -> Result<Launch, Error> {
     bounds::check(source)?;
     bounds::fit(source, &settings.limits)?;
+    admit::admit(settings, source)?;
     settings.interpreter.launch(source, &settings.limits)
 }
 

@@ -14,8 +14,8 @@ use crate::reach::Reach;
 use crate::runtime::{Interpreter, Launch};
 use crate::warm::{Warm, Warmth};
 use crate::{
-    Error, Floor, Limits, Outcome, Run, Runtime, Runtimes, Session, SessionOptions, Source,
-    StartChoice, spawn,
+    Egress, Error, Floor, Limits, Outcome, Rules, Run, Runtime, Runtimes, Session, SessionOptions,
+    Source, StartChoice, spawn,
 };
 
 /// A runtime and the limits of what it runs. Cheap to clone.
@@ -45,6 +45,8 @@ pub(crate) struct Settings {
     pub(crate) read_only: Vec<String>,
     pub(crate) host: &'static Host,
     pub(crate) warm: Option<Warm>,
+    pub(crate) egress: Egress,
+    pub(crate) rules: Rules,
 }
 
 /// What a [`Sandbox`] is made from.
@@ -59,6 +61,8 @@ pub struct SandboxBuilder {
     floor: Floor,
     read_only: Vec<PathBuf>,
     warm: Option<Warm>,
+    egress: Egress,
+    rules: Rules,
 }
 
 /// A runtime, or the name of a built-in one.
@@ -82,6 +86,8 @@ impl Sandbox {
             floor: Floor::STRICT,
             read_only: Vec::new(),
             warm: None,
+            egress: Egress::default(),
+            rules: Rules::default(),
         }
     }
 
@@ -275,6 +281,18 @@ impl SandboxBuilder {
         self
     }
 
+    /// Sets what runs may be let reach; nothing otherwise.
+    pub fn egress(mut self, egress: Egress) -> Self {
+        self.egress = egress;
+        self
+    }
+
+    /// Sets the rules of the language, which a run can only make stricter; none otherwise.
+    pub fn rules(mut self, rules: Rules) -> Self {
+        self.rules = rules;
+        self
+    }
+
     /// Finds the interpreter and looks at the host; blocks the first time, and starts nothing but
     /// the interpreter, to ask it about itself.
     ///
@@ -303,6 +321,8 @@ impl SandboxBuilder {
             read_only: self.read_only.iter().map(|path| shown(path)).collect::<Result<_, _>>()?,
             host,
             warm: self.warm,
+            egress: self.egress,
+            rules: self.rules,
         }))
     }
 }

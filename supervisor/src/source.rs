@@ -2,7 +2,7 @@ use std::path::PathBuf;
 
 use belljar_protocol::{InvalidSecret, SecretMap};
 
-use crate::Error;
+use crate::{Error, Grant, Mode, Network};
 
 /// What to run, and what to run it with.
 ///
@@ -37,6 +37,13 @@ pub struct Source {
     pub start: StartChoice,
     /// Whether it tells more of itself than its output: see [`Source::rich`].
     pub rich: bool,
+    /// What of a network it has.
+    pub network: Network,
+    /// Secrets that stay outside: inside is a placeholder, which the gate replaces in the headers
+    /// of requests to this one place. Each names a secret, and a place that is granted.
+    pub bound_secrets: Vec<(String, Grant)>,
+    /// How much of the language it may use; never more than its sandbox allows.
+    pub mode: Mode,
     /// Whether there is no code yet, but a guest that will be sent some.
     pub(crate) is_session: bool,
 }
@@ -163,6 +170,27 @@ impl Source {
         self
     }
 
+    /// Chooses what of a network it has; [`Network::None`] otherwise.
+    #[must_use]
+    pub fn network(mut self, network: Network) -> Self {
+        self.network = network;
+        self
+    }
+
+    /// Keeps the secret `name` outside, for the headers of requests to `place` alone.
+    #[must_use]
+    pub fn bind_secret(mut self, name: impl Into<String>, place: Grant) -> Self {
+        self.bound_secrets.push((name.into(), place));
+        self
+    }
+
+    /// Lowers how much of the language it may use; [`Mode::Full`] otherwise.
+    #[must_use]
+    pub fn mode(mut self, mode: Mode) -> Self {
+        self.mode = mode;
+        self
+    }
+
     /// Adds a secret.
     ///
     /// # Errors
@@ -187,6 +215,9 @@ impl Source {
             collect: Vec::new(),
             start: StartChoice::Any,
             rich: false,
+            network: Network::None,
+            bound_secrets: Vec::new(),
+            mode: Mode::Full,
             is_session: false,
         }
     }

@@ -91,6 +91,7 @@ impl LimitOptions {
             file_bytes: self.file_size.unwrap_or(strict.file_bytes),
             artifacts: self.artifacts.unwrap_or(strict.artifacts),
             artifact_bytes: self.artifact_bytes.unwrap_or(strict.artifact_bytes),
+            ..strict
         }
     }
 }

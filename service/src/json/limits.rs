@@ -64,6 +64,7 @@ impl LimitsRow {
             file_bytes: self.file_bytes.unwrap_or(usual.file_bytes),
             artifacts: self.artifacts.unwrap_or(usual.artifacts),
             artifact_bytes: self.artifact_bytes.unwrap_or(usual.artifact_bytes),
+            ..usual.clone()
         }
     }
 }

@@ -170,7 +170,7 @@ impl From<belljar::Denied> for Denial {
             kind: Cow::Borrowed(denial.kind),
             what: denial.what,
             rule: Cow::Borrowed(denial.rule),
-            hint: Cow::Borrowed(denial.hint),
+            hint: denial.hint.clone(),
             count: denial.count,
         }
     }

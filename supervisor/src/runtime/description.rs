@@ -4,6 +4,7 @@ use belljar_protocol::Delivery;
 use serde::Deserialize;
 
 use super::root;
+use crate::Language;
 
 /// One runtime, as its TOML file describes it.
 #[derive(Debug, Deserialize)]
@@ -15,6 +16,8 @@ pub(super) struct Description {
     pub(super) title: String,
     /// What to install when it is missing, in words.
     pub(super) package: String,
+    /// Whose rules its sources have; none, and every mode but full is refused.
+    pub(super) rules: Option<Language>,
     /// File name extensions without the dot.
     #[serde(default)]
     pub(super) extensions: Vec<String>,

@@ -79,6 +79,8 @@ impl Watch {
             value: told.value,
             error: told.error,
             denials: std::mem::take(&mut self.denials),
+            network: None,
+            mode: plan.mode,
             limits: plan.limits.clone(),
             receipt: Receipt::new(plan.floor, confinement, &standing),
         };

@@ -4,7 +4,7 @@
 use std::fs;
 use std::os::fd::{AsFd, OwnedFd};
 
-use belljar_protocol::{Authority, Identity, Jar, Network, Note};
+use belljar_protocol::{Authority, Identity, Jar, Note};
 use nix::errno::Errno;
 use nix::libc;
 use nix::mount::{MsFlags, mount};
@@ -83,7 +83,6 @@ pub(crate) fn fork_into_jar(
     warden_end: OwnedFd,
     init_end: OwnedFd,
 ) -> Step<Side> {
-    let Network::None = jar.network;
     let namespaces = libc::CLONE_NEWUSER
         | libc::CLONE_NEWNS
         | libc::CLONE_NEWPID

@@ -134,6 +134,15 @@ pub(crate) fn in_path(name: &str) -> bool {
     std::env::split_paths(&path).any(|directory| directory.join(name).is_file())
 }
 
+/// Where the programs of a `PostgreSQL` server are: Debian keeps them out of the path.
+pub fn postgres() -> Option<PathBuf> {
+    let versions = std::fs::read_dir("/usr/lib/postgresql").into_iter().flatten().flatten();
+    let path = std::env::var_os("PATH").unwrap_or_default();
+    let places = versions.map(|version| version.path().join("bin"));
+    let mut places = places.chain(std::env::split_paths(&path));
+    places.find(|place| place.join("postgres").is_file() && place.join("initdb").is_file())
+}
+
 /// Whether a server of ssh could be started. Root's needs an empty directory that is nobody else's.
 pub(crate) fn sshd(root: bool) -> bool {
     let is_installed = in_path("ssh") && Path::new("/usr/sbin/sshd").is_file();

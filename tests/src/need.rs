@@ -24,7 +24,8 @@ pub enum Need {
     Lua,
     /// The runtime `php` does.
     Php,
-    /// `BELLJAR_TEST_VENV` names a virtual environment with numpy, pandas and matplotlib.
+    /// `BELLJAR_TEST_VENV` names a virtual environment with numpy, pandas, matplotlib, requests and
+    /// psycopg.
     Venv,
     /// The tests run as root.
     Root,
@@ -40,6 +41,8 @@ pub enum Need {
     SubordinateIds,
     /// An ssh and an sshd are installed, and the directory is there that root's needs.
     Sshd,
+    /// A server of PostgreSQL is installed.
+    Postgres,
     /// `systemd-analyze` is installed.
     Systemd,
     /// `BELLJAR_TEST_VM` names a virtual machine to run in.
@@ -68,6 +71,7 @@ impl Need {
             Self::OwnIds => unless(root || lot(), "root or subordinate user ids"),
             Self::SubordinateIds => unless(!root && lot(), "a user with subordinate user ids"),
             Self::Sshd => unless(help::sshd(root), "ssh, /usr/sbin/sshd and, as root, /run/sshd"),
+            Self::Postgres => unless(help::postgres().is_some(), "postgres and initdb"),
             Self::Systemd => unless(help::in_path("systemd-analyze"), "systemd-analyze"),
             Self::Vm => unless(
                 std::env::var_os("BELLJAR_TEST_VM")

@@ -6,9 +6,9 @@ use belljar_protocol::{Jar, Job, Layer, Note, Refusal};
 
 use crate::control::Luggage;
 use crate::layers::{landlock, namespaces, privileges, rlimits, rootfs, seccomp};
-use crate::{network, payload};
 use crate::stopwatch::{Failure, Stopwatch, doing};
 use crate::sys::{self, Fork};
+use crate::{network, payload};
 
 /// Outside the jar, where the host can still be seen.
 pub(crate) fn warden(

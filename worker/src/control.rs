@@ -4,7 +4,9 @@ use std::fs::File;
 use std::io::{self, IoSlice, IoSliceMut, Read};
 use std::os::fd::{AsRawFd, BorrowedFd, OwnedFd};
 
-use belljar_protocol::{Contents, Job, Keep, Layer, Network, Order, Refusal, Report, Stdin, Task, wire};
+use belljar_protocol::{
+    Contents, Job, Keep, Layer, Network, Order, Refusal, Report, Stdin, Task, wire,
+};
 use nix::cmsg_space;
 use nix::sys::socket::{
     AddressFamily, ControlMessage, ControlMessageOwned, MsgFlags, SockFlag, SockType, UnixAddr,

@@ -91,9 +91,7 @@ fn open_door(door: &Door) -> Step<OwnedFd> {
             let socket = new_socket(SockType::Stream)?;
             setsockopt(&socket, sockopt::ReuseAddr, &true).map_err(failed())?;
             bind_to(&socket, &address).map_err(failed())?;
-            Backlog::new(BACKLOG)
-                .and_then(|backlog| listen(&socket, backlog))
-                .map_err(failed())?;
+            Backlog::new(BACKLOG).and_then(|backlog| listen(&socket, backlog)).map_err(failed())?;
             Ok(socket)
         }
     }

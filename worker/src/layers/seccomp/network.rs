@@ -27,8 +27,7 @@ pub(crate) struct Combination {
 }
 
 /// Where a cgroup counts what sockets hold.
-pub(crate) const NETWORK: &[Combination] =
-    &[SOCKETS, SET_OPTIONS, GET_OPTIONS, MANY_MESSAGES];
+pub(crate) const NETWORK: &[Combination] = &[SOCKETS, SET_OPTIONS, GET_OPTIONS, MANY_MESSAGES];
 
 /// Where none does: buffers stay as large as they are at first.
 pub(crate) const UNCOUNTED_NETWORK: &[Combination] =
@@ -62,14 +61,7 @@ const SOCKETS: Combination = Combination {
 
 const SET_OPTIONS: Combination = Combination {
     calls: &[SYS_setsockopt],
-    cases: &[
-        OF_SOCKETS,
-        OF_TCP,
-        OF_IPV4,
-        OF_IPV6,
-        MULTICAST_OF_IPV4,
-        MULTICAST_OF_IPV6,
-    ],
+    cases: &[OF_SOCKETS, OF_TCP, OF_IPV4, OF_IPV6, MULTICAST_OF_IPV4, MULTICAST_OF_IPV6],
     otherwise: Denial(EPERM),
     reason: "what ordinary clients and servers set; no filter, no repair of connections, no \
              protocol above TCP, no other congestion control, device, mark or group",

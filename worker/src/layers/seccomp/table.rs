@@ -75,12 +75,7 @@ pub(crate) const PROFILES: &[Profile] = &[
         first: LOOSE_MEMORY,
         judged: UNCOUNTED_NETWORK,
     },
-    Profile {
-        name: "WITHOUT_SOCKETS_WITH_NETWORK",
-        first: HOST_SOCKETS,
-        judged: NETWORK,
-        ..PLAIN
-    },
+    Profile { name: "WITHOUT_SOCKETS_WITH_NETWORK", first: HOST_SOCKETS, judged: NETWORK, ..PLAIN },
     Profile {
         name: "EXPOSED_WITH_NETWORK",
         instead: &[UNCOUNTED, IN_SIGHT],
@@ -94,10 +89,8 @@ const UNCOUNTED: &[(Verdict, Row)] =
     &[(Verdict::Denial(ENOSYS), (&[SYS_memfd_create], "memory that no limit sees"))];
 
 /// Where, besides, all sockets are those of the run's own files.
-const UNCOUNTED_SOCKETS: &[(Verdict, Row)] = &[(
-    Verdict::Quiet(ENOPROTOOPT),
-    (&[SYS_setsockopt], "larger buffers than are reckoned with"),
-)];
+const UNCOUNTED_SOCKETS: &[(Verdict, Row)] =
+    &[(Verdict::Quiet(ENOPROTOOPT), (&[SYS_setsockopt], "larger buffers than are reckoned with"))];
 
 /// Where the files of the host are in sight, and permissions and Landlock the only boundary.
 const IN_SIGHT: &[(Verdict, Row)] =

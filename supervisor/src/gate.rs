@@ -6,6 +6,9 @@
 //! granted name each; what connects to one is accepted here, outside, where the real name is
 //! resolved, every answer judged, one of them connected to, and bytes are relayed.
 
+#[cfg(feature = "gate")]
+mod bound;
+
 use std::os::fd::OwnedFd;
 use std::time::Instant;
 

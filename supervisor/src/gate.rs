@@ -20,6 +20,9 @@ mod judge;
 mod relay;
 mod upstream;
 
+mod bound;
+mod metered;
+
 mod audit;
 mod meter;
 

@@ -9,6 +9,7 @@ use std::time::Instant;
 
 use tokio::sync::mpsc;
 
+use super::bound::Broken;
 use super::judge::Blocked;
 use super::table::Target;
 use crate::{Connection, Denied, NetworkUse};
@@ -42,6 +43,8 @@ pub(super) enum End {
     Reset,
     /// The run was over first.
     RunEnded,
+    /// A place to which secrets are bound was not spoken with.
+    Broken(Broken),
 }
 
 /// Of one run.
@@ -90,6 +93,7 @@ impl End {
             Self::NetworkBytes => "network_bytes",
             Self::Reset => "reset",
             Self::RunEnded => "run_ended",
+            Self::Broken(broken) => broken.verdict(),
         }
     }
 }
@@ -184,6 +188,13 @@ impl Audit {
         self.deny(what, "network/server-name", hint);
     }
 
+    /// Of a place to which secrets are bound.
+    pub(super) fn broken(&self, flow: &Flow, broken: Broken) {
+        let Some(hint) = broken.hint() else { return };
+        let what = format!("use a bound secret at {}", place(&flow.host, flow.port));
+        self.deny(what, "network/bound-secret", hint.to_owned());
+    }
+
     pub(super) fn too_many_bytes(&self) {
         let what = "pass more over the network than the run may".to_owned();
         let hint = "raise the limit network_bytes, or ask for less".to_owned();
@@ -235,6 +246,10 @@ impl Audit {
 }
 
 impl Flow {
+    pub(super) fn port(&self) -> u16 {
+        self.port
+    }
+
     fn row(&self, started: Instant, now: Instant) -> Connection {
         let (end, ended) = self.end.get().copied().unwrap_or((End::RunEnded, now));
         Connection {

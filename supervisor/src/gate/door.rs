@@ -9,6 +9,8 @@ use tokio::sync::OwnedSemaphorePermit;
 use tokio::task::JoinSet;
 
 use super::audit::{End, Flow};
+use super::bound::{self, Bound};
+use super::metered::{Inner, Outer};
 use super::open::Shared;
 use super::relay::Link;
 use super::table::{PROXY, RESOLVER, Target};
@@ -96,12 +98,39 @@ pub(super) async fn through(
         Target::Name(name) => Some(name.as_str()),
         Target::Address(_) => None,
     };
-    let end = Link { shared, flow, name, client, server }.relay(early).await;
+    let bound = name.and_then(|name| shared.bindings.at(name, flow.port()));
+    let end = match bound {
+        Some(bound) => with_secrets(shared, flow, &bound, (client, server), early).await,
+        None => Link { shared, flow, name, client, server }.relay(early).await,
+    };
     if end != End::Closed {
         // The server, too, learns that this was no proper end.
         drop(server.set_zero_linger());
     }
     end
+}
+
+/// The same for a place to which secrets are bound.
+async fn with_secrets(
+    shared: &Shared,
+    flow: &Flow,
+    bound: &Bound,
+    (client, server): (&TcpStream, &TcpStream),
+    early: Vec<u8>,
+) -> End {
+    let inner = Inner::new(client, early);
+    let outer = Outer::new(server, shared, flow);
+    match bound::relay(inner, outer, bound).await {
+        Ok(()) => End::Closed,
+        Err(_) if shared.meter.is_empty() => {
+            shared.audit.too_many_bytes();
+            End::NetworkBytes
+        }
+        Err(broken) => {
+            shared.audit.broken(flow, broken);
+            End::Broken(broken)
+        }
+    }
 }
 
 /// A client that was cut off is told so by a reset: an end of the stream would look like one that

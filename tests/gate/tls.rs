@@ -7,7 +7,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 
 use belljar::Source;
 use belljar_tests::{Test, expect, scratch, stdout, tests};
-use rcgen::{BasicConstraints, CertificateParams, IsCa, Issuer, KeyPair};
+use rcgen::{BasicConstraints, CertificateParams, DnType, IsCa, Issuer, KeyPair};
 use rustls::ServerConfig;
 use rustls::crypto::ring::default_provider;
 use rustls::pki_types::{PrivateKeyDer, PrivatePkcs8KeyDer};
@@ -37,10 +37,8 @@ pub(crate) fn with_an_authority() -> Option<ExitCode> {
         return None;
     }
     let directory = scratch();
-    let mut params = CertificateParams::new(Vec::new()).expect("no names");
-    params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
     let key = KeyPair::generate().expect("a key");
-    let certificate = params.self_signed(&key).expect("a certificate");
+    let certificate = an_authority().self_signed(&key).expect("a certificate");
     let (public, private) = (directory.path().join("ca.pem"), directory.path().join("ca.key"));
     std::fs::write(&public, certificate.pem()).expect("a file");
     std::fs::write(private, key.serialize_pem()).expect("a file");
@@ -58,6 +56,14 @@ pub(crate) fn authority_pem() -> String {
     std::fs::read_to_string(authority().join("ca.pem")).expect("its file")
 }
 
+/// What is said of it; its key is what makes it the one.
+fn an_authority() -> CertificateParams {
+    let mut params = CertificateParams::new(Vec::new()).expect("no names");
+    params.distinguished_name.push(DnType::CommonName, "an authority of tests");
+    params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
+    params
+}
+
 fn authority() -> PathBuf {
     std::env::var_os(AUTHORITY).expect("set for this process").into()
 }
@@ -69,7 +75,7 @@ pub(crate) fn acceptor(name: &str, is_trusted: bool) -> TlsAcceptor {
     let certificate = if is_trusted {
         let file = |name| std::fs::read_to_string(authority().join(name)).expect("its file");
         let signer = KeyPair::from_pem(&file("ca.key")).expect("its key");
-        let issuer = Issuer::from_ca_cert_pem(&file("ca.pem"), signer).expect("an authority");
+        let issuer = Issuer::new(an_authority(), signer);
         params.signed_by(&key, &issuer).expect("a certificate")
     } else {
         params.self_signed(&key).expect("a certificate")

@@ -148,8 +148,8 @@ async fn a_reset_arrives() {
     .await;
     let place = format!("api.test:{}", server.port);
     let code = format!(
-        "import socket\ns = socket.create_connection(('api.test', {}), 20)\n\
-         try: print(s.recv(9))\nexcept OSError as e: print(type(e).__name__)\n",
+        "import socket\ntry: print(socket.create_connection(('api.test', {}), 20).recv(9))\n\
+         except OSError as e: print(type(e).__name__)\n",
         server.port
     );
     let outcome = run_granted("python", &names, &[place], code).await;

@@ -25,6 +25,7 @@ mod tests;
 use tokio::io::{AsyncBufReadExt as _, AsyncRead, AsyncWrite, BufReader};
 
 pub(super) use bindings::{Bindings, Bound};
+pub(super) use trust::Trust;
 
 use bindings::Speech;
 
@@ -35,7 +36,7 @@ pub(super) enum Broken {
     TlsUnexpected,
     /// The payload spoke in the clear at a port for TLS, where its secret would be seen.
     TlsMissing,
-    /// The name in the payload's ClientHello is not that of the place.
+    /// The name in the payload's `ClientHello` is not that of the place.
     ServerName,
     /// The payload's half of TLS failed: it does not trust the run's authority, or gave up.
     ClientTls,

@@ -7,11 +7,10 @@ use rustls::{RootCertStore, ServerConfig};
 use zeroize::Zeroizing;
 
 use crate::redact::Redactor;
-use crate::runtime::LaunchFile;
 use crate::{Error, Grant, GrantHost, Network, Source};
 
 use super::tls::{self, Tls};
-use super::trust;
+use super::trust::Trust;
 
 /// What every placeholder begins with.
 pub(super) const PREFIX: &[u8] = b"belljar_";
@@ -56,7 +55,8 @@ pub(super) enum Speech {
 }
 
 impl Bindings {
-    /// Takes the values of the secrets of `source` that are bound, and leaves placeholders.
+    /// Takes the values of the secrets of `source` that are bound, and leaves placeholders. What
+    /// redacts the output of the run is made before, from the values.
     ///
     /// # Errors
     /// [`Error::Invalid`] for a binding of no secret, to no granted place, or of what cannot stand
@@ -88,7 +88,8 @@ impl Bindings {
         let spoken = places.iter().filter(|(_, port, _)| Speech::at(*port) != Speech::Plain);
         let names: Vec<_> = spoken.map(|(name, ..)| name.clone()).collect();
         let tls = if names.is_empty() { None } else { Some(Arc::new(Tls::new(names, roots())?)) };
-        let bound = |(name, port, bindings)| Arc::new(Bound::new(name, port, bindings, tls.clone()));
+        let bound =
+            |(name, port, bindings)| Arc::new(Bound::new(name, port, bindings, tls.clone()));
         Ok(Self { places: places.into_iter().map(bound).collect(), tls })
     }
 
@@ -102,13 +103,10 @@ impl Bindings {
     ///
     /// # Errors
     /// [`Error::Invalid`] where `env`, which the caller set, says what else to trust.
-    pub(in crate::gate) fn trust(
-        &self,
-        env: &[(String, String)],
-    ) -> Result<(Vec<LaunchFile>, Vec<(String, String)>), Error> {
+    pub(in crate::gate) fn trust(&self, env: &[(String, String)]) -> Result<Trust, Error> {
         match &self.tls {
-            Some(tls) => trust::trust(tls.certificate_pem(), env),
-            None => Ok(Default::default()),
+            Some(tls) => Trust::new(tls.certificate_pem(), env),
+            None => Ok(Trust::default()),
         }
     }
 }
@@ -219,7 +217,9 @@ fn in_a_header(value: &[u8]) -> Result<&[u8], String> {
         ));
     }
     if value.iter().any(u8::is_ascii_control) || value.trim_ascii() != value {
-        return Err("it holds what cannot stand in a header: a control or an outer space".to_owned());
+        return Err(
+            "it holds what cannot stand in a header: a control or an outer space".to_owned()
+        );
     }
     Ok(value)
 }

@@ -171,7 +171,7 @@ impl Proxy<'_> {
         parts.extensions.remove::<ReasonPhrase>();
         strip_hops(&mut parts.headers);
         // Without a body the length is that of one that another request would get.
-        if !is_head && parts.status != StatusCode::NOT_MODIFIED {
+        if !is_head {
             parts.headers.remove(CONTENT_LENGTH);
         }
         echo::in_headers(&mut parts.headers, self.bound);
@@ -207,8 +207,7 @@ impl Proxy<'_> {
 
     fn host(&self) -> Result<HeaderValue, Refusal> {
         let (name, port) = (self.bound.name(), self.bound.port());
-        let host =
-            if port == self.usual_port { name.to_owned() } else { format!("{name}:{port}") };
+        let host = if port == self.usual_port { name.to_owned() } else { format!("{name}:{port}") };
         HeaderValue::try_from(host).map_err(|_| self.bad_gateway("it has no usable name"))
     }
 

@@ -67,9 +67,12 @@ async fn a_value_goes_out_under_tls_and_comes_back_as_its_placeholder() {
 #[tokio::test]
 async fn whoever_asks_for_another_name_or_none_is_refused() {
     let stage = Stage::tls(NAME).await;
-    for name in ["evil.example.com", "example.com", "x.api.example.com", "192.0.2.7"] {
+    let others = ["evil.example.com", "example.com", "x.api.example.com"].map(Some);
+    for asked in others.into_iter().chain([None]) {
+        // A client sends no address as the name of a server.
+        let name = asked.unwrap_or("192.0.2.7");
         let (said, broken) = shake(&stage, trusting(&stage), name).await.unwrap_err();
-        assert_eq!(broken, Broken::ServerName, "{name}: {said}");
+        assert_eq!(broken, Broken::ServerName(asked.map(str::to_owned)), "{name}: {said}");
         assert!(said.contains("alert"), "{name}: {said}");
     }
     assert!(stage.seen().is_empty());

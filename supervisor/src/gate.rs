@@ -15,13 +15,12 @@ mod table;
 mod door;
 mod proxy;
 
+mod bound;
+mod filled;
 mod hello;
 mod judge;
 mod relay;
 mod upstream;
-
-mod bound;
-mod metered;
 
 mod audit;
 mod meter;

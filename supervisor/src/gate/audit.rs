@@ -9,7 +9,6 @@ use std::time::Instant;
 
 use tokio::sync::mpsc;
 
-use super::bound::Broken;
 use super::judge::Blocked;
 use super::table::Target;
 use crate::{Connection, Denied, NetworkUse};
@@ -41,10 +40,10 @@ pub(super) enum End {
     NetworkBytes,
     /// One side broke it off.
     Reset,
+    /// Secrets are bound to it, and it was not spoken as that needs.
+    Bound(&'static str),
     /// The run was over first.
     RunEnded,
-    /// A place to which secrets are bound was not spoken with.
-    Broken(Broken),
 }
 
 /// Of one run.
@@ -92,8 +91,8 @@ impl End {
             Self::ServerName => "server_name",
             Self::NetworkBytes => "network_bytes",
             Self::Reset => "reset",
+            Self::Bound(word) => word,
             Self::RunEnded => "run_ended",
-            Self::Broken(broken) => broken.verdict(),
         }
     }
 }
@@ -186,13 +185,6 @@ impl Audit {
             ),
         };
         self.deny(what, "network/server-name", hint);
-    }
-
-    /// Of a place to which secrets are bound.
-    pub(super) fn broken(&self, flow: &Flow, broken: Broken) {
-        let Some(hint) = broken.hint() else { return };
-        let what = format!("use a bound secret at {}", place(&flow.host, flow.port));
-        self.deny(what, "network/bound-secret", hint.to_owned());
     }
 
     pub(super) fn too_many_bytes(&self) {

@@ -25,18 +25,19 @@ mod tests;
 use tokio::io::{AsyncBufReadExt as _, AsyncRead, AsyncWrite, BufReader};
 
 pub(super) use bindings::{Bindings, Bound};
+pub(super) use trust::Trust;
 
 use bindings::Speech;
 
 /// Why a connection to a place with bound secrets came to nothing.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Broken {
     /// The payload spoke TLS at a port for plain HTTP.
     TlsUnexpected,
     /// The payload spoke in the clear at a port for TLS, where its secret would be seen.
     TlsMissing,
-    /// The name in the payload's ClientHello is not that of the place.
-    ServerName,
+    /// The name in the payload's `ClientHello` is this or none, and not that of the place.
+    ServerName(Option<String>),
     /// The payload's half of TLS failed: it does not trust the run's authority, or gave up.
     ClientTls,
     /// The certificate of the place is not one for its name, or nobody known vouches for it.
@@ -50,29 +51,12 @@ pub(super) enum Broken {
 }
 
 impl Broken {
-    /// What can be done about it, where that is not plain from a reset.
-    pub(super) fn hint(self) -> Option<&'static str> {
-        match self {
-            Self::TlsUnexpected => Some("this port is spoken to in plain HTTP: ask http"),
-            Self::TlsMissing => Some("this port is spoken to over TLS: ask https"),
-            Self::ServerName => Some("ask for the granted name, and send it as the server name"),
-            Self::ClientTls => Some("trust what SSL_CERT_FILE names: the authority of this run"),
-            Self::Certificate => {
-                Some("the host has no certificate for its name that is trusted here")
-            }
-            Self::Request => {
-                Some("a place to which secrets are bound is spoken to in HTTP/1.1 only")
-            }
-            Self::UpstreamTls | Self::Reset => None,
-        }
-    }
-
     /// In one word, for a record.
-    pub(super) fn verdict(self) -> &'static str {
+    pub(super) fn word(&self) -> &'static str {
         match self {
             Self::TlsUnexpected => "tls_unexpected",
             Self::TlsMissing => "tls_missing",
-            Self::ServerName => "server_name",
+            Self::ServerName(_) => "server_name",
             Self::ClientTls => "client_tls_failed",
             Self::Certificate => "certificate_refused",
             Self::UpstreamTls => "upstream_tls_failed",

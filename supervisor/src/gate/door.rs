@@ -9,13 +9,11 @@ use tokio::sync::OwnedSemaphorePermit;
 use tokio::task::JoinSet;
 
 use super::audit::{End, Flow};
-use super::bound::{self, Bound};
-use super::metered::{Inner, Outer};
 use super::open::Shared;
 use super::relay::Link;
 use super::table::{PROXY, RESOLVER, Target};
 use super::upstream::{Nowhere, Upstream};
-use super::{names, proxy};
+use super::{filled, names, proxy};
 
 /// While this process has no descriptor left, nobody is let in.
 const EXHAUSTED: Duration = Duration::from_millis(50);
@@ -100,7 +98,7 @@ pub(super) async fn through(
     };
     let bound = name.and_then(|name| shared.bindings.at(name, flow.port()));
     let end = match bound {
-        Some(bound) => with_secrets(shared, flow, &bound, (client, server), early).await,
+        Some(bound) => filled::carry(shared, flow, &bound, (client, server), early).await,
         None => Link { shared, flow, name, client, server }.relay(early).await,
     };
     if end != End::Closed {
@@ -108,29 +106,6 @@ pub(super) async fn through(
         drop(server.set_zero_linger());
     }
     end
-}
-
-/// The same for a place to which secrets are bound.
-async fn with_secrets(
-    shared: &Shared,
-    flow: &Flow,
-    bound: &Bound,
-    (client, server): (&TcpStream, &TcpStream),
-    early: Vec<u8>,
-) -> End {
-    let inner = Inner::new(client, early);
-    let outer = Outer::new(server, shared, flow);
-    match bound::relay(inner, outer, bound).await {
-        Ok(()) => End::Closed,
-        Err(_) if shared.meter.is_empty() => {
-            shared.audit.too_many_bytes();
-            End::NetworkBytes
-        }
-        Err(broken) => {
-            shared.audit.broken(flow, broken);
-            End::Broken(broken)
-        }
-    }
 }
 
 /// A client that was cut off is told so by a reset: an end of the stream would look like one that

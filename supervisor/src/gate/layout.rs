@@ -5,7 +5,7 @@ use std::net::{IpAddr, SocketAddr};
 use belljar_protocol::Gateway;
 use ipnet::{IpNet, Ipv4Net};
 
-use super::bound::Bindings;
+use super::bound::{Bindings, Trust};
 use super::judge::{self, Blocked};
 use super::table::{RESERVED, RESOLVER, Table};
 use crate::network::is_below;
@@ -54,10 +54,10 @@ impl Layout {
                 grants.push(grant.clone());
             }
         }
-        let table = Table::new(grants);
         let bindings = Bindings::take(source)?;
-        let (mut files, env) = bindings.trust(&source.env)?;
+        let Trust { mut files, env } = bindings.trust(&source.env)?;
         files.push(resolv_conf());
+        let table = Table::new(grants);
         Ok(Self {
             gateway: Gateway { addresses: table.subnets(), doors: table.doors() },
             files,

@@ -7,11 +7,10 @@ use rustls::{RootCertStore, ServerConfig};
 use zeroize::Zeroizing;
 
 use crate::redact::Redactor;
-use crate::runtime::LaunchFile;
 use crate::{Error, Grant, GrantHost, Network, Source};
 
 use super::tls::{self, Tls};
-use super::trust;
+use super::trust::Trust;
 
 /// What every placeholder begins with.
 pub(super) const PREFIX: &[u8] = b"belljar_";
@@ -56,7 +55,8 @@ pub(super) enum Speech {
 }
 
 impl Bindings {
-    /// Takes the values of the secrets of `source` that are bound, and leaves placeholders.
+    /// Takes the values of the secrets of `source` that are bound, and leaves placeholders. What
+    /// redacts the output of the run is made before, from the values.
     ///
     /// # Errors
     /// [`Error::Invalid`] for a binding of no secret, to no granted place, or of what cannot stand
@@ -103,13 +103,10 @@ impl Bindings {
     ///
     /// # Errors
     /// [`Error::Invalid`] where `env`, which the caller set, says what else to trust.
-    pub(in crate::gate) fn trust(
-        &self,
-        env: &[(String, String)],
-    ) -> Result<(Vec<LaunchFile>, Vec<(String, String)>), Error> {
+    pub(in crate::gate) fn trust(&self, env: &[(String, String)]) -> Result<Trust, Error> {
         match &self.tls {
-            Some(tls) => trust::trust(tls.certificate_pem(), env),
-            None => Ok(Default::default()),
+            Some(tls) => Trust::new(tls.certificate_pem(), env),
+            None => Ok(Trust::default()),
         }
     }
 }

@@ -171,7 +171,7 @@ impl Proxy<'_> {
         parts.extensions.remove::<ReasonPhrase>();
         strip_hops(&mut parts.headers);
         // Without a body the length is that of one that another request would get.
-        if !is_head && parts.status != StatusCode::NOT_MODIFIED {
+        if !is_head {
             parts.headers.remove(CONTENT_LENGTH);
         }
         echo::in_headers(&mut parts.headers, self.bound);

@@ -90,9 +90,9 @@ where
     if asked.as_deref() != Some(bound.name()) {
         // Fails, with the alert that says so.
         drop(hello.into_stream(terminator).await);
-        return Err(Broken::ServerName);
+        return Err(Broken::ServerName(asked));
     }
-    let name = ServerName::try_from(bound.name().to_owned()).map_err(|_| Broken::ServerName)?;
+    let name = ServerName::try_from(bound.name().to_owned()).map_err(|_| Broken::UpstreamTls)?;
     let upstream = TlsConnector::from(Arc::clone(&tls.upstream)).connect(name, upstream).await;
     let client = hello.into_stream(terminator).await.map_err(|_| Broken::ClientTls)?;
     match upstream {

@@ -37,33 +37,38 @@ pub(super) static HOST: LazyLock<Vec<CertificateDer<'static>>> = LazyLock::new(|
 static HOST_PEM: LazyLock<String> =
     LazyLock::new(|| HOST.iter().map(|certificate| pem(certificate)).collect());
 
-/// Files and environment that make the programs of a jar trust this authority.
-///
-/// # Errors
-/// [`Error::Invalid`] where the caller said what to trust: whichever of the two won, one would be
-/// surprised by certificates that fail.
-pub(super) fn trust(
-    authority_pem: &str,
-    env: &[(String, String)],
-) -> Result<(Vec<LaunchFile>, Vec<(String, String)>), Error> {
-    if let Some((name, _)) = env.iter().find(|(name, _)| NAMED.iter().any(|(ours, _)| ours == name))
-    {
-        return Err(Error::Invalid(format!(
-            "environment {name}: a secret is bound to a place that speaks TLS, for which {name} \
+/// What makes the programs of a jar trust the authority of its run.
+#[derive(Default)]
+pub(in crate::gate) struct Trust {
+    pub(in crate::gate) files: Vec<LaunchFile>,
+    pub(in crate::gate) env: Vec<(String, String)>,
+}
+
+impl Trust {
+    /// # Errors
+    /// [`Error::Invalid`] where the caller said what to trust: whichever of the two won, one would be
+    /// surprised by certificates that fail.
+    pub(super) fn new(authority_pem: &str, env: &[(String, String)]) -> Result<Self, Error> {
+        if let Some((name, _)) =
+            env.iter().find(|(name, _)| NAMED.iter().any(|(ours, _)| ours == name))
+        {
+            return Err(Error::Invalid(format!(
+                "environment {name}: a secret is bound to a place that speaks TLS, for which {name} \
              has to be {BUNDLE}; leave it out"
-        )));
+            )));
+        }
+        let file = |path: &str, text: String| LaunchFile {
+            path: path.to_owned(),
+            mode: 0o444,
+            bytes: text.into_bytes(),
+        };
+        let files = vec![
+            file(BUNDLE, format!("{}{authority_pem}", *HOST_PEM)),
+            file(ADDED, authority_pem.to_owned()),
+        ];
+        let env = NAMED.iter().map(|(name, path)| ((*name).to_owned(), (*path).to_owned()));
+        Ok(Self { files, env: env.collect() })
     }
-    let file = |path: &str, text: String| LaunchFile {
-        path: path.to_owned(),
-        mode: 0o444,
-        bytes: text.into_bytes(),
-    };
-    let files = vec![
-        file(BUNDLE, format!("{}{authority_pem}", *HOST_PEM)),
-        file(ADDED, authority_pem.to_owned()),
-    ];
-    let env = NAMED.iter().map(|(name, path)| ((*name).to_owned(), (*path).to_owned()));
-    Ok((files, env.collect()))
 }
 
 /// RFC 7468.

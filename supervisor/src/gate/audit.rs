@@ -40,6 +40,8 @@ pub(super) enum End {
     NetworkBytes,
     /// One side broke it off.
     Reset,
+    /// Secrets are bound to it, and it was not spoken as that needs.
+    Bound(&'static str),
     /// The run was over first.
     RunEnded,
 }
@@ -89,6 +91,7 @@ impl End {
             Self::ServerName => "server_name",
             Self::NetworkBytes => "network_bytes",
             Self::Reset => "reset",
+            Self::Bound(word) => word,
             Self::RunEnded => "run_ended",
         }
     }
@@ -235,6 +238,10 @@ impl Audit {
 }
 
 impl Flow {
+    pub(super) fn port(&self) -> u16 {
+        self.port
+    }
+
     fn row(&self, started: Instant, now: Instant) -> Connection {
         let (end, ended) = self.end.get().copied().unwrap_or((End::RunEnded, now));
         Connection {

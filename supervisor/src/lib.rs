@@ -31,6 +31,7 @@ mod gate;
 #[cfg(not(feature = "gate"))]
 #[path = "gate/absent.rs"]
 mod gate;
+mod handout;
 mod input;
 mod judge;
 mod keeper;

@@ -38,8 +38,14 @@ struct Span {
 
 impl Redactor {
     pub(crate) fn new(secrets: &SecretMap) -> Self {
+        Self::of(&[secrets])
+    }
+
+    /// Where a name may have more than one value.
+    pub(crate) fn of(secrets: &[&SecretMap]) -> Self {
+        let secrets = secrets.iter().flat_map(|secrets| secrets.iter());
         let label = |name| format!("[redacted:{name}]");
-        Self::with_replacements(secrets.iter().map(|(name, value)| (label(name), value)))
+        Self::with_replacements(secrets.map(|(name, value)| (label(name), value)))
     }
 
     /// That puts something else than the name of a secret in the place of its value.

@@ -26,6 +26,8 @@ use crate::scratch::Scratch;
 use crate::session::Talk;
 use crate::{Error, Floor, Limits, Mode, Source};
 
+pub(crate) use admit::judge;
+
 /// A run that can be started: every default is decided, every bound checked.
 pub(crate) struct Plan {
     pub(crate) id: String,

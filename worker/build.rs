@@ -7,6 +7,9 @@
 #[path = "src/layers/seccomp/conditions.rs"]
 #[expect(clippy::wildcard_imports, reason = "the names of the man pages")]
 mod conditions;
+#[path = "src/layers/seccomp/network.rs"]
+#[expect(clippy::wildcard_imports, reason = "the names of the man pages")]
+mod network;
 #[path = "src/layers/seccomp/table.rs"]
 #[expect(clippy::wildcard_imports, reason = "the names of the man pages")]
 mod table;
@@ -18,6 +21,7 @@ use std::path::PathBuf;
 use std::{env, fs};
 
 use conditions::{CONDITIONS, Condition, Exception, TELLING, WHOLE};
+use network::{Combination, Test};
 use nix::libc;
 use seccompiler::{
     BpfProgram, SeccompAction, SeccompCmpArgLen, SeccompCmpOp, SeccompCondition, SeccompFilter,
@@ -38,6 +42,7 @@ const FATAL: i32 = 0;
 enum Rule {
     Always(Verdict),
     Judged(Condition),
+    Combined(Combination),
 }
 
 fn main() -> Result<()> {
@@ -68,6 +73,7 @@ fn rules(profile: &Profile) -> Result<BTreeMap<u32, Rule>> {
     let reasons = GROUPS.iter().flat_map(|(_, rows)| *rows).map(|(_, reason)| reason);
     let reasons = reasons.chain(CONDITIONS.iter().map(|condition| &condition.reason));
     let reasons = reasons.chain(profile.first.iter().map(|exception| &exception.reason));
+    let reasons = reasons.chain(profile.judged.iter().map(|combination| &combination.reason));
     let instead = profile.instead.iter().copied().flatten();
     if reasons.chain(instead.clone().map(|(_, (_, reason))| reason)).any(|it| it.is_empty()) {
         return Err("a verdict without a reason".into());
@@ -85,6 +91,11 @@ fn rules(profile: &Profile) -> Result<BTreeMap<u32, Rule>> {
     for (verdict, (calls, _)) in instead {
         for call in *calls {
             rules.insert(u32::try_from(*call)?, Rule::Always(*verdict));
+        }
+    }
+    for combination in profile.judged {
+        for call in combination.calls {
+            rules.insert(u32::try_from(*call)?, Rule::Combined(*combination));
         }
     }
     Ok(rules)
@@ -133,15 +144,23 @@ fn search(ranges: &[(u32, BpfProgram)]) -> Result<BpfProgram> {
 }
 
 fn code(number: u32, rule: Rule) -> Result<BpfProgram> {
-    let condition = match rule {
-        Rule::Always(verdict) => return Ok(vec![end(verdict)]),
-        Rule::Judged(condition) => condition,
-    };
     let mut code = BpfProgram::new();
-    for (values, verdict) in condition.cases {
-        code.extend(case(number, (condition.argument, condition.mask), values, *verdict)?);
-    }
-    code.push(end(condition.otherwise));
+    let otherwise = match rule {
+        Rule::Always(verdict) => verdict,
+        Rule::Judged(Condition { argument, mask, cases, otherwise, .. }) => {
+            for (values, verdict) in cases {
+                code.extend(case(number, &[Test { argument, mask, values }], *verdict)?);
+            }
+            otherwise
+        }
+        Rule::Combined(Combination { cases, otherwise, .. }) => {
+            for (tests, verdict) in cases {
+                code.extend(case(number, tests, *verdict)?);
+            }
+            otherwise
+        }
+    };
+    code.push(end(otherwise));
     Ok(code)
 }
 
@@ -150,33 +169,32 @@ fn exceptions(number: u32, first: &[Exception]) -> Result<BpfProgram> {
     for Exception { argument, mask, values, verdict, .. } in
         first.iter().filter(|exception| exception.call == libc::c_long::from(number))
     {
-        code.extend(case(number, (*argument, *mask), values, *verdict)?);
+        let test = Test { argument: *argument, mask: *mask, values };
+        code.extend(case(number, &[test], *verdict)?);
     }
     Ok(code)
 }
 
-/// Ends with `verdict` where the argument is one of `values`, and falls out at the end otherwise.
-fn case(
-    number: u32,
-    (argument, mask): (u8, i32),
-    values: &[i32],
-    verdict: Verdict,
-) -> Result<BpfProgram> {
-    let compare = match mask {
-        WHOLE => SeccompCmpOp::Eq,
-        mask => SeccompCmpOp::MaskedEq(u64::from(mask.cast_unsigned())),
-    };
-    let rules = values
-        .iter()
-        .map(|value| {
-            SeccompRule::new(vec![SeccompCondition::new(
-                argument,
-                SeccompCmpArgLen::Dword,
-                compare.clone(),
-                u64::from(value.cast_unsigned()),
-            )?])
-        })
-        .collect::<std::result::Result<Vec<_>, _>>()?;
+/// Ends with `verdict` where every test holds, and falls out at the end otherwise. A rule of
+/// seccompiler is one value for each argument, so there is one for each combination of them.
+fn case(number: u32, tests: &[Test], verdict: Verdict) -> Result<BpfProgram> {
+    let mut rules = vec![Vec::new()];
+    for Test { argument, mask, values } in tests {
+        let compare = match *mask {
+            WHOLE => SeccompCmpOp::Eq,
+            mask => SeccompCmpOp::MaskedEq(u64::from(mask.cast_unsigned())),
+        };
+        let mut longer = Vec::new();
+        for (rule, value) in rules.iter().flat_map(|rule| values.iter().map(move |it| (rule, it))) {
+            let mut rule: Vec<SeccompCondition> = Clone::clone(rule);
+            let value = u64::from(value.cast_unsigned());
+            let dword = SeccompCmpArgLen::Dword;
+            rule.push(SeccompCondition::new(*argument, dword, compare.clone(), value)?);
+            longer.push(rule);
+        }
+        rules = longer;
+    }
+    let rules = rules.into_iter().map(SeccompRule::new).collect::<std::result::Result<_, _>>()?;
     body(number, rules, verdict)
 }
 
@@ -226,7 +244,9 @@ fn step(code: u32, jt: u8, jf: u8, k: u32) -> Result<sock_filter> {
 /// The errno of every call with a denial, and the arguments that tell its denials apart.
 fn note_denials(rules: &BTreeMap<u32, Rule>, denied: &mut BTreeMap<u32, (i32, u8)>) -> Result<()> {
     for (number, rule) in rules {
-        let (Rule::Always(verdict) | Rule::Judged(Condition { otherwise: verdict, .. })) = rule;
+        let (Rule::Always(verdict)
+        | Rule::Judged(Condition { otherwise: verdict, .. })
+        | Rule::Combined(Combination { otherwise: verdict, .. })) = rule;
         let errno = match *verdict {
             Verdict::Denial(errno) => errno,
             Verdict::Fatal => FATAL,
@@ -237,7 +257,14 @@ fn note_denials(rules: &BTreeMap<u32, Rule>, denied: &mut BTreeMap<u32, (i32, u8
             .filter(|(calls, _)| calls.contains(&libc::c_long::from(*number)))
             .flat_map(|(_, arguments)| *arguments)
             .fold(0, |told, argument| told | 1 << argument);
-        let judged = if let Rule::Judged(condition) = rule { 1 << condition.argument } else { 0 };
+        let judged = match rule {
+            Rule::Always(_) => 0,
+            Rule::Judged(condition) => 1 << condition.argument,
+            Rule::Combined(combination) => {
+                let tests = combination.cases.iter().flat_map(|(tests, _)| *tests);
+                tests.fold(0, |judged, test| judged | 1 << test.argument)
+            }
+        };
         // The listener learns the call but not the verdict, so there is one errno per call.
         let (first, telling) = denied.entry(*number).or_insert((errno, 0));
         if *first != errno {

@@ -161,7 +161,7 @@ fn inspection(
         (None, State::Enforced) => (State::Missing, format!("not reached; meant is {how}")),
         _ => (state, how),
     };
-    let limits = receipt::limits(&host.hierarchy, host.reached())
+    let limits = receipt::limits(&host.hierarchy, host.reached(), None)
         .into_iter()
         .map(|row| (seen(row.state, row.how), row.limit, row.state));
     let limits = limits.map(|((state, how), name, meant)| Finding {

@@ -27,6 +27,7 @@
 mod doctor;
 mod error;
 mod gate;
+mod handout;
 mod input;
 mod judge;
 mod keeper;

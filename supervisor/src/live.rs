@@ -39,11 +39,12 @@ pub(crate) async fn live(
 async fn cold(
     plan: Plan,
     errand: Errand,
-    site: Site,
+    mut site: Site,
     mut cancelled: oneshot::Receiver<()>,
     confined: oneshot::Sender<Following>,
 ) -> Result<Outcome, Error> {
     let (host, limits) = (plan.host, &plan.limits);
+    let wiring = std::mem::take(&mut site.wiring);
     let (mut raised, orders) = raise::spawn(host, limits, &plan.id, site, errand).await?;
     let (confinement, seen) = tokio::select! {
         confined = raise::confine(host, limits, &mut raised, orders) => match confined {
@@ -59,6 +60,10 @@ async fn cold(
         }
     };
     let mut watch = Watch::begin(&plan, raised, None, Start::Cold);
+    if let Err(error) = watch.go_online(&plan, wiring) {
+        watch.raised.tear_down().await;
+        return Err(error);
+    }
     // Nobody may be interested in live output.
     drop(confined.send(watch.following(&plan, &seen)));
     let jar_time = plan.accepted.elapsed();
@@ -72,6 +77,7 @@ async fn cold(
     let intent = watch.until_over(&plan, &mut cancelled).await;
     let wall = watch.started.elapsed();
     watch.empty_the_jar(intent.is_some()).await;
+    watch.go_offline();
     let outcome = watch.outcome(&plan, intent, wall, jar_time, &confinement, &seen);
     watch.raised.remove().await;
     // Nobody waits for this one, and nothing can be done in what it holds.

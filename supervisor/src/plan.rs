@@ -2,6 +2,7 @@
 
 mod admit;
 mod bounds;
+mod wiring;
 
 use std::fs::File;
 use std::path::PathBuf;
@@ -27,6 +28,7 @@ use crate::session::Talk;
 use crate::{Error, Floor, Limits, Mode, Source};
 
 pub(crate) use admit::judge;
+pub(crate) use wiring::Wiring;
 
 /// A run that can be started: every default is decided, every bound checked.
 pub(crate) struct Plan {
@@ -67,6 +69,8 @@ pub(crate) struct Site {
     pub(crate) contents: Option<File>,
     /// What takes the place of a root where there are no namespaces.
     pub(crate) scratch: Option<Scratch>,
+    /// What becomes of its network.
+    pub(crate) wiring: Wiring,
 }
 
 /// Files up to this size travel within a message, which holds four times as much.
@@ -173,6 +177,7 @@ impl Site {
         run_id: &str,
         mut launch: Launch,
         secrets: &SecretMap,
+        wiring: Wiring,
     ) -> Result<(Self, Launch), Error> {
         let lent = settings.host.lend(reach.authority)?;
         let scratch = if reach.authority.makes_namespaces() {
@@ -182,9 +187,10 @@ impl Site {
             launch.files.splice(..0, base_files(&launch));
             Some(Scratch::prepare(run_id, &lent, &mut launch)?)
         };
-        let (jar, contents) = jar(settings, reach, &launch)?;
+        let (mut jar, contents) = jar(settings, reach, &launch)?;
+        jar.network = wiring.in_jar();
         let worker = settings.worker.clone();
-        Ok((Self { worker, lent, jar, contents, scratch }, launch))
+        Ok((Self { worker, lent, jar, contents, scratch, wiring }, launch))
     }
 
     /// A jar that nothing will run in: its walls are raised, and that is all.
@@ -204,7 +210,8 @@ impl Site {
         };
         let mut source = Source::code(String::new());
         let id = ulid::Ulid::generate().to_string();
-        let (site, mut launch) = Self::new(settings, reach, &id, nothing, &source.secrets)?;
+        let (site, mut launch) =
+            Self::new(settings, reach, &id, nothing, &source.secrets, Wiring::None)?;
         Ok((site, Errand::new(settings, &mut source, &mut launch)?))
     }
 }

@@ -5,7 +5,7 @@ use std::os::fd::{AsFd, OwnedFd};
 use std::path::PathBuf;
 use std::time::Duration;
 
-use belljar_protocol::{Ceilings, Confinement, Identity, Job, Order, Report, Spent};
+use belljar_protocol::{Ceilings, Confinement, Identity, Job, Network, Order, Report, Spent};
 use tokio::process::Child;
 use tokio::runtime::Handle;
 use tokio::time::timeout;
@@ -13,6 +13,7 @@ use tokio::time::timeout;
 use crate::barrier::{self, Expected, Seen};
 use crate::cgroup::{self, Counters, Hierarchy, Staff};
 use crate::channel::Channel;
+use crate::handout::Handout;
 use crate::host::{Host, Lent};
 use crate::keeper::Place;
 use crate::output::Capture;
@@ -36,6 +37,8 @@ pub(crate) struct Raised {
     pub(crate) stdout: Capture,
     pub(crate) stderr: Capture,
     pub(crate) group: Option<cgroup::Jar>,
+    /// Listening sockets of its network, until somebody takes them.
+    pub(crate) doors: Vec<OwnedFd>,
     /// Why there is no outcome, if the worker failed after the payload was let go.
     pub(crate) failure: Option<Error>,
     /// Process 1, as the host counts.
@@ -62,6 +65,7 @@ pub(crate) struct Orders {
     worker: PathBuf,
     job: Job,
     fds: Vec<OwnedFd>,
+    handout: Option<Handout>,
 }
 
 /// Starts a worker, in its cgroup where there is one.
@@ -74,6 +78,7 @@ pub(crate) async fn spawn(
 ) -> Result<(Raised, Orders), Error> {
     let (program, id, most) = (site.worker.clone(), id.to_owned(), limits.clone());
     let hierarchy = &host.hierarchy;
+    let has_network = site.jar.network != Network::None;
     let runtime = Handle::current();
     let spawned = tokio::task::spawn_blocking(move || -> io::Result<_> {
         let start = move || {
@@ -84,6 +89,9 @@ pub(crate) async fn spawn(
             return Ok((start()?, None));
         }
         let jar = cgroup::Jar::create(hierarchy, &id, &most, Staff::InitAndWarden)?;
+        if has_network {
+            jar.set_aside_for_sockets(&most)?;
+        }
         Ok((jar.spawn(start, |worker| Some(worker.pid))?, Some(jar)))
     });
     let (worker, group) = spawned
@@ -94,11 +102,17 @@ pub(crate) async fn spawn(
     let Worker { child, pid, channel, stdout, stderr } = worker;
     let owner = Owner::Warden(Box::new(child), pid);
     let identity = Identity { uid: site.lent.uid, gid: site.lent.gid };
-    let fds = site.contents.into_iter().chain(errand.contents).chain(errand.stdin);
+    let handout = Handout::of(&site.jar.network)
+        .map_err(|error| Error::Internal("a socket pair cannot be made".to_owned(), error))?;
+    let (handout, gate) = handout.unzip();
+    let fds = site.contents.into_iter().map(OwnedFd::from).chain(gate);
     let orders = Orders {
         worker: site.worker,
         job: Job { identity, jar: site.jar, task: errand.task },
-        fds: fds.map(OwnedFd::from).collect(),
+        fds: fds
+            .chain(errand.contents.into_iter().chain(errand.stdin).map(OwnedFd::from))
+            .collect(),
+        handout,
     };
     let streams = (stdout, stderr);
     Ok((Raised::new(channel, owner, streams, group, site.lent, site.scratch)?, orders))
@@ -111,13 +125,18 @@ pub(crate) async fn confine(
     raised: &mut Raised,
     orders: Orders,
 ) -> Result<(Confinement, Seen), Error> {
-    let Orders { worker, job, fds } = orders;
+    let Orders { worker, job, fds, handout } = orders;
     let ceilings = job.jar.ceilings;
     let lot = host.lot(&worker, raised.lent.authority).await?;
-    let mut fds: Vec<_> = fds.iter().map(AsFd::as_fd).collect();
-    fds.extend(lot.map(AsFd::as_fd).or(raised.scratch.as_ref().map(AsFd::as_fd)));
-    raised.channel.send(&Order::Job(Box::new(job)), &fds).await?;
+    let mut lent: Vec<_> = fds.iter().map(AsFd::as_fd).collect();
+    lent.extend(lot.map(AsFd::as_fd).or(raised.scratch.as_ref().map(AsFd::as_fd)));
+    raised.channel.send(&Order::Job(Box::new(job)), &lent).await?;
+    drop(lent);
+    drop(fds);
     let confined = raised.await_confined(&ceilings, limits).await?;
+    if let Some(handout) = handout {
+        raised.doors = handout.take()?;
+    }
     raised.start_counting();
     Ok(confined)
 }
@@ -142,6 +161,7 @@ impl Raised {
             stdout: capture(stdout)?,
             stderr: capture(stderr)?,
             group,
+            doors: Vec::new(),
             failure,
             init,
             tree,

@@ -1,9 +1,13 @@
+mod network;
+
 use std::time::Duration;
 
 use belljar_protocol::{Authority, Confinement, Layer, Note};
 
 use crate::cgroup::Hierarchy;
 use crate::host::{Host, Ids};
+
+pub(crate) use network::{Buffers, Connected};
 
 /// What was in force for one run, and how.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -85,6 +89,8 @@ pub(crate) struct Standing {
     pub(crate) unrecorded_denials: u64,
     /// The keeper that raised the jar ahead of time, if one did.
     pub(crate) kept: Option<Kept>,
+    /// Its network, if it had one.
+    pub(crate) connected: Option<Connected>,
 }
 
 /// What a jar owes to a keeper.
@@ -120,7 +126,7 @@ impl Receipt {
             floor,
             level: standing.host.level(standing.authority),
             layers: layers.collect(),
-            limits: limits(&standing.host.hierarchy, standing.authority),
+            limits: limits(&standing.host.hierarchy, standing.authority, standing.connected),
             notes: notes.chain(counted).chain(sampled).chain(unrecorded).chain(kept).collect(),
         }
     }
@@ -153,28 +159,40 @@ fn layer(layer: Layer, confinement: &Confinement, standing: &Standing) -> (State
     }
     match layer {
         Layer::Descriptors => enforced("three streams, nothing inherited"),
-        Layer::Namespaces => match (standing.authority, &standing.host.ids) {
-            (Authority::Host, _) => enforced("seven of its own, a user id of its own from root"),
-            (Authority::Lent, _) => enforced("seven of its own, a subordinate user id of its own"),
-            (Authority::Own, Ids::Own { why }) => {
-                (State::Degraded, format!("seven of its own, but the caller's user id: {why}"))
-            }
-            _ => (State::Degraded, "the caller's user id".to_owned()),
-        },
+        Layer::Namespaces => {
+            let (state, how) = match (standing.authority, &standing.host.ids) {
+                (Authority::Host, _) => {
+                    enforced("seven of its own, a user id of its own from root")
+                }
+                (Authority::Lent, _) => {
+                    enforced("seven of its own, a subordinate user id of its own")
+                }
+                (Authority::Own, Ids::Own { why }) => {
+                    (State::Degraded, format!("seven of its own, but the caller's user id: {why}"))
+                }
+                _ => (State::Degraded, "the caller's user id".to_owned()),
+            };
+            (state, how + network::in_namespaces(standing.connected))
+        }
         Layer::Rootfs => enforced("built on a read-only tmpfs; /proc shows processes only"),
         Layer::Privileges => enforced("no capability, no_new_privs, inner user namespace"),
         Layer::Rlimits if confinement.notes.contains(&Note::CoreHelperMayRun) => {
             (State::Degraded, Note::CoreHelperMayRun.explain().to_owned())
         }
         Layer::Rlimits => enforced("soft and hard, read back"),
-        Layer::Landlock if confinement.landlock_abi < LANDLOCK_WITH_SCOPES => (
-            State::Degraded,
-            format!("ABI {}: no signal or abstract-socket scope", confinement.landlock_abi),
-        ),
         Layer::Landlock => {
-            (State::Enforced, format!("every right of ABI {}", confinement.landlock_abi))
+            let abi = confinement.landlock_abi;
+            let (state, how) = if abi < LANDLOCK_WITH_SCOPES {
+                (State::Degraded, format!("ABI {abi}: no signal or abstract-socket scope"))
+            } else {
+                (State::Enforced, format!("every right of ABI {abi}"))
+            };
+            (state, how + network::in_landlock(standing.connected))
         }
-        Layer::Seccomp => enforced("allow-list, default ENOSYS, refusals recorded"),
+        Layer::Seccomp => {
+            let (state, how) = enforced("allow-list, default ENOSYS, refusals recorded");
+            (state, how + network::in_seccomp(standing.connected))
+        }
     }
 }
 
@@ -231,8 +249,14 @@ fn without_jar(
 }
 
 /// How every limit is enforced, with or without a cgroup, in a jar that was built by an authority.
-pub(crate) fn limits(hierarchy: &Hierarchy, authority: Authority) -> Vec<LimitReceipt> {
+pub(crate) fn limits(
+    hierarchy: &Hierarchy,
+    authority: Authority,
+    connected: Option<Connected>,
+) -> Vec<LimitReceipt> {
     let mut rows = limits_of_jar(hierarchy);
+    rows.extend(network::limits(connected));
+    network::weigh(connected, &mut rows);
     if authority.makes_namespaces() {
         return rows;
     }

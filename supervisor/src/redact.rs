@@ -38,8 +38,14 @@ struct Span {
 
 impl Redactor {
     pub(crate) fn new(secrets: &SecretMap) -> Self {
+        Self::of(&[secrets])
+    }
+
+    /// Where a name may have more than one value.
+    pub(crate) fn of(secrets: &[&SecretMap]) -> Self {
         let (mut names, mut needles) = (Vec::new(), Vec::new());
-        for (index, (name, value)) in (0..).zip(secrets.iter()) {
+        let secrets = secrets.iter().flat_map(|secrets| secrets.iter());
+        for (index, (name, value)) in (0..).zip(secrets) {
             names.push(format!("[redacted:{name}]"));
             needles.extend(forms::of(value).into_iter().map(|bytes| Needle { bytes, name: index }));
         }

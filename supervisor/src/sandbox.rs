@@ -8,7 +8,7 @@ use tokio::sync::oneshot;
 use crate::host::Host;
 use crate::keeper::Ready;
 use crate::live::{self, Way};
-use crate::plan::{self, Errand, Plan, Site};
+use crate::plan::{self, Errand, Plan, Site, Wiring};
 use crate::pool::Pool;
 use crate::reach::Reach;
 use crate::runtime::{Interpreter, Launch};
@@ -151,12 +151,15 @@ impl Sandbox {
     async fn prepare_cold(
         &self,
         mut source: Source,
-        launch: Launch,
+        mut launch: Launch,
     ) -> Result<(Plan, Errand, Way), Error> {
         let settings = &self.settings;
         let reach = Reach::find(settings).await?;
-        let plan = Plan::new(settings, &source, &launch)?;
-        let (site, mut launch) = Site::new(settings, &reach, &plan.id, launch, &source.secrets)?;
+        let mut plan = Plan::new(settings, &source, &launch)?;
+        let (authority, egress) = (reach.authority, &settings.egress);
+        let wiring = Wiring::new(authority, egress, &mut source, &mut launch, &mut plan.redactor)?;
+        let (site, mut launch) =
+            Site::new(settings, &reach, &plan.id, launch, &source.secrets, wiring)?;
         let errand = Errand::new(settings, &mut source, &mut launch)?;
         Ok((plan, errand, Way::Cold(Box::new(site))))
     }
@@ -168,7 +171,8 @@ impl Sandbox {
         launch: &Launch,
     ) -> Result<Option<(Box<Ready>, Plan, Errand)>, Error> {
         let Some(pool) = &self.pool else { return Ok(None) };
-        if source.start == StartChoice::Cold {
+        // What waits has no network, and is given none any more.
+        if source.start == StartChoice::Cold || !source.network.is_none() {
             return Ok(None);
         }
         let plan = Plan::new(&self.settings, source, launch)?;

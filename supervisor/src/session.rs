@@ -313,11 +313,12 @@ impl Shared {
 
 impl SessionOptions {
     pub(crate) fn into_source(self) -> Source {
-        let Self { env, secrets, files, start } = self;
+        let Self { env, secrets, files, start, network, bound_secrets } = self;
         let mut source = Source::from(String::new());
         source.code = Code::Snippet(String::new());
         source.is_session = true;
         (source.env, source.secrets, source.files, source.start) = (env, secrets, files, start);
+        (source.network, source.bound_secrets) = (network, bound_secrets);
         source
     }
 }

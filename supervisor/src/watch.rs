@@ -19,10 +19,12 @@ use crate::receipt::Kept;
 use crate::{Denied, Error, OnOutputLimit, Start, denial};
 
 mod ask;
+mod network;
 mod outcome;
 
 use ask::asked;
 pub(crate) use ask::{Ask, Begun, Cut};
+use network::{Online, next_refused};
 
 /// How long init has to empty the jar by itself, so that the processor time of all is counted.
 const POLITE: Duration = Duration::from_millis(100);
@@ -49,6 +51,9 @@ enum Event {
     Tick,
     Asked(Ask),
     NobodyAsks,
+    /// By the gate.
+    Refused(Denied),
+    NothingIsRefused,
 }
 
 /// What can be followed while a payload runs.
@@ -72,6 +77,8 @@ pub(crate) struct Watch {
     /// Hears of each as it is recorded; never more than are.
     told: Option<mpsc::Sender<Denied>>,
     asks: Option<mpsc::Receiver<Ask>>,
+    /// What of a network it has.
+    online: Option<Box<Online>>,
     fatal_denial: bool,
     tally: Tally,
     ended: Option<(Ending, Spent)>,
@@ -93,6 +100,7 @@ impl Watch {
             denials: Vec::new(),
             told: None,
             asks: None,
+            online: None,
             fatal_denial: false,
             tally: Tally::default(),
             ended: None,
@@ -104,7 +112,7 @@ impl Watch {
 
     /// For whoever wants to know what happens as it happens.
     pub(crate) fn following(&mut self, plan: &Plan, seen: &Seen) -> Following {
-        let (told, denials) = mpsc::channel(Tally::MAX + 1);
+        let (told, denials) = mpsc::channel(2 * Tally::MAX + 1);
         self.told = Some(told);
         let (stdout, stderr) = (self.raised.stdout.live(), self.raised.stderr.live());
         let mut asks = None;
@@ -186,6 +194,8 @@ impl Watch {
                 Event::JarIsDead => return None,
                 Event::Done(None) => self.line = None,
                 Event::NobodyAsks => self.asks = None,
+                Event::Refused(denied) => self.refused(denied),
+                Event::NothingIsRefused => self.nothing_is_refused(),
                 Event::Asked(ask) => {
                     if let Some(intent) = self.answer(ask, plan) {
                         return Some(intent);
@@ -237,6 +247,9 @@ impl Watch {
             event = self.raised.stderr.next() => captured(event),
             () = sleep_until(tick.into()) => Event::Tick,
             ask = asked(self.asks.as_mut()) => ask.map_or(Event::NobodyAsks, Event::Asked),
+            refused = next_refused(self.online.as_deref_mut()) => {
+                refused.map_or(Event::NothingIsRefused, Event::Refused)
+            }
         }
     }
 

@@ -6,9 +6,9 @@ use belljar_protocol::{Jar, Job, Layer, Note, Refusal};
 
 use crate::control::Luggage;
 use crate::layers::{landlock, namespaces, privileges, rlimits, rootfs, seccomp};
-use crate::payload;
 use crate::stopwatch::{Failure, Stopwatch, doing};
 use crate::sys::{self, Fork};
+use crate::{network, payload};
 
 /// Outside the jar, where the host can still be seen.
 pub(crate) fn warden(
@@ -34,6 +34,7 @@ pub(crate) fn init(
     let authority = job.jar.authority;
     let memfd = clock.prepare(Layer::Rootfs, || namespaces::settle(authority, tether))?;
     clock.note(memfd);
+    clock.prepare(Layer::Namespaces, || network::open(&job.jar, luggage.gate.as_ref()))?;
     let ground = clock.raise(Layer::Rootfs, || rootfs::build(job, luggage, sources))?;
     let bounding: Option<Note> = clock.raise(Layer::Privileges, || {
         if authority.makes_namespaces() {
@@ -68,6 +69,6 @@ pub(crate) fn payload(
     let abi = clock.raise(Layer::Landlock, || landlock::restrict(jar, &ground))?;
     let hatch = ground.into_hatch();
     clock.landlock_abi(abi);
-    clock.raise(Layer::Seccomp, || seccomp::install(jar.syscalls, tether))?;
+    clock.raise(Layer::Seccomp, || seccomp::install(jar, tether))?;
     Ok(hatch)
 }

@@ -4,7 +4,9 @@ use std::fs::File;
 use std::io::{self, IoSlice, IoSliceMut, Read};
 use std::os::fd::{AsRawFd, BorrowedFd, OwnedFd};
 
-use belljar_protocol::{Contents, Job, Keep, Layer, Order, Refusal, Report, Stdin, Task, wire};
+use belljar_protocol::{
+    Contents, Job, Keep, Layer, Network, Order, Refusal, Report, Stdin, Task, wire,
+};
 use nix::cmsg_space;
 use nix::sys::socket::{
     AddressFamily, ControlMessage, ControlMessageOwned, MsgFlags, SockFlag, SockType, UnixAddr,
@@ -29,6 +31,8 @@ pub(crate) enum Errand {
 pub(crate) struct Luggage {
     /// The bytes of the jar's files.
     pub(crate) jar_contents: Option<File>,
+    /// Where the sockets of its network are handed out.
+    pub(crate) gate: Option<OwnedFd>,
     /// The bytes of the task's.
     pub(crate) task_contents: Option<File>,
     /// The payload's standard input.
@@ -60,9 +64,15 @@ impl Control {
                 let mut luggage = Luggage::default();
                 let mut fds = fds.into_iter();
                 luggage.jar_contents = file_for(&job.jar.files.contents, &mut fds).map_err(lost)?;
+                if let Network::Gate(_) = job.jar.network {
+                    luggage.gate = Some(fds.next().ok_or_else(missing).map_err(lost)?);
+                }
                 luggage.take_for(&job.task, &mut fds).map_err(lost)?;
                 luggage.ground = fds.next();
                 Ok(Errand::Job(job, luggage))
+            }
+            Order::Keep(keep) if keep.jar.network != Network::None => {
+                Err(lost(Failure::because("keep jars", "nobody would take what they hand out")))
             }
             Order::Keep(keep) => {
                 let mut luggage = Luggage::default();

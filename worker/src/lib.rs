@@ -11,6 +11,7 @@ mod files;
 mod init;
 mod kept;
 mod layers;
+mod network;
 mod payload;
 mod stopwatch;
 mod sys;

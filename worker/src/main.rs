@@ -17,6 +17,7 @@ mod init;
 mod keeper;
 mod kept;
 mod layers;
+mod network;
 mod payload;
 mod stopwatch;
 mod sys;

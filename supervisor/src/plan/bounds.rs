@@ -1,7 +1,7 @@
 //! What a source may bring along.
 
 use crate::limits::request;
-use crate::{Code, Error, Limits, Source};
+use crate::{Code, Error, Limits, Network, Source};
 
 /// The name of a run becomes that of its cgroup.
 const ID_MOST_BYTES: usize = 64;
@@ -31,6 +31,10 @@ pub(super) fn check(source: &Source) -> Result<(), Error> {
         if !(1..=ID_MOST_BYTES).contains(&id.len()) || !id.bytes().all(is_plain) {
             return Err(Error::Invalid(format!("id {id:?}: write 1 to 64 of A-Z a-z 0-9 -")));
         }
+    }
+    if !source.bound_secrets.is_empty() && !matches!(source.network, Network::Gate(_)) {
+        let refused = "a secret is bound to a place, and the run is granted none".to_owned();
+        return Err(Error::Invalid(refused));
     }
     let code = match &source.code {
         Code::Snippet(code) => code.len(),

@@ -2,7 +2,9 @@
 
 use std::time::Duration;
 
-use crate::{Artifact, Error, Exception, Outcome, Output, SourceFile, StartChoice, Value};
+use crate::{
+    Artifact, Error, Exception, Grant, Network, Outcome, Output, SourceFile, StartChoice, Value,
+};
 use belljar_protocol::{InvalidSecret, SecretMap};
 
 /// What a session is opened with. Its limits are those of the sandbox: the wall time is how long it
@@ -24,6 +26,12 @@ pub struct SessionOptions {
     pub files: Vec<SourceFile>,
     /// How it may be started.
     pub start: StartChoice,
+    /// What of a network it has.
+    pub network: Network,
+    /// Secrets that stay outside, each for one place: see [`Source::bound_secrets`].
+    ///
+    /// [`Source::bound_secrets`]: crate::Source::bound_secrets
+    pub bound_secrets: Vec<(String, Grant)>,
 }
 
 /// Code to run in a session.
@@ -121,6 +129,20 @@ impl SessionOptions {
     #[must_use]
     pub fn start(mut self, start: StartChoice) -> Self {
         self.start = start;
+        self
+    }
+
+    /// Chooses what of a network it has; [`Network::None`] otherwise.
+    #[must_use]
+    pub fn network(mut self, network: Network) -> Self {
+        self.network = network;
+        self
+    }
+
+    /// Keeps the secret `name` outside, for the headers of requests to `place` alone.
+    #[must_use]
+    pub fn bind_secret(mut self, name: impl Into<String>, place: Grant) -> Self {
+        self.bound_secrets.push((name.into(), place));
         self
     }
 

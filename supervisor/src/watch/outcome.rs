@@ -51,9 +51,12 @@ impl Watch {
             denial.count = *count;
         }
         let (host, authority) = (plan.host, self.raised.lent.authority);
-        let unrecorded_denials = self.tally.unrecorded;
+        let connected = self.connected();
+        let (network, refused, unrecorded) = self.told_of_network();
+        self.denials.extend(refused);
+        let unrecorded_denials = self.tally.unrecorded.saturating_add(unrecorded);
         let kept = self.kept;
-        let standing = Standing { host, authority, sampling, unrecorded_denials, kept };
+        let standing = Standing { host, authority, sampling, unrecorded_denials, kept, connected };
         let outcome = Outcome {
             id: plan.id.clone(),
             runtime: plan.runtime.clone(),
@@ -79,7 +82,7 @@ impl Watch {
             value: told.value,
             error: told.error,
             denials: std::mem::take(&mut self.denials),
-            network: None,
+            network,
             mode: plan.mode,
             limits: plan.limits.clone(),
             receipt: Receipt::new(plan.floor, confinement, &standing),

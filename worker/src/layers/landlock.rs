@@ -3,7 +3,7 @@
 
 use std::os::fd::AsFd;
 
-use belljar_protocol::Jar;
+use belljar_protocol::{Jar, Network};
 use landlock::{
     ABI, Access, AccessFs, AccessNet, BitFlags, CompatLevel, Compatible, PathBeneath, PathFd,
     Ruleset, RulesetAttr, RulesetCreated, RulesetCreatedAttr, RulesetStatus, Scope,
@@ -25,7 +25,7 @@ pub(crate) fn restrict(jar: &Jar, ground: &Ground) -> Step<u32> {
         return Err(Failure::because("make a ruleset", "this kernel has no Landlock"));
     }
     let ruleset =
-        declare(abi).map_err(|error| Failure::because("make a ruleset", error.to_string()))?;
+        declare(jar, abi).map_err(|error| Failure::because("make a ruleset", error.to_string()))?;
     let status = grant(ruleset, jar, ground, abi)?
         .restrict_self()
         .map_err(|error| Failure::because("restrict itself", error.to_string()))?;
@@ -35,10 +35,12 @@ pub(crate) fn restrict(jar: &Jar, ground: &Ground) -> Step<u32> {
     }
 }
 
-fn declare(abi: ABI) -> Result<RulesetCreated, landlock::RulesetError> {
+/// TCP is left alone where a jar has a network: that is empty but for what is handed out, and a
+/// rule names ports, where what matters is whom an address stands for.
+fn declare(jar: &Jar, abi: ABI) -> Result<RulesetCreated, landlock::RulesetError> {
     let mut ruleset = Ruleset::default().set_compatibility(CompatLevel::HardRequirement);
     ruleset = ruleset.handle_access(AccessFs::from_all(abi))?;
-    if !AccessNet::from_all(abi).is_empty() {
+    if jar.network == Network::None && !AccessNet::from_all(abi).is_empty() {
         ruleset = ruleset.handle_access(AccessNet::from_all(abi))?;
     }
     if !Scope::from_all(abi).is_empty() {

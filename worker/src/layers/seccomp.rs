@@ -1,21 +1,23 @@
 //! Holds against: bugs of the kernel. A payload reaches the system calls that interpreters use,
 //! with arguments that they use, and no others.
 //!
-//! `table` and `conditions` say which and why. The build script compiles them, so that a worker
+//! `table`, `conditions` and `network` say which and why. The build script compiles them, so that a worker
 //! hands the kernel a finished program: one filter, in which a verdict is one binary search away.
 
 #[cfg(test)]
 mod conditions;
 #[cfg(test)]
+mod network;
+#[cfg(test)]
 mod table;
 
 use std::os::fd::{AsFd, OwnedFd};
 
-use belljar_protocol::Syscalls;
+use belljar_protocol::{Jar, Network, Syscalls};
 use nix::libc::{self, sock_filter};
 
 use crate::control::send_with;
-use crate::stopwatch::{Step, doing};
+use crate::stopwatch::{Failure, Step, doing};
 use crate::sys;
 
 include!(concat!(env!("OUT_DIR"), "/programs.rs"));
@@ -28,8 +30,13 @@ struct Denied {
 }
 
 /// Installs the filter for good, and hands its listener to the warden.
-pub(crate) fn install(syscalls: Syscalls, tether: &OwnedFd) -> Step {
-    let listener = sys::install_filter(program(syscalls)).map_err(doing("install the filter"))?;
+pub(crate) fn install(jar: &Jar, tether: &OwnedFd) -> Step {
+    let program = match jar.network {
+        Network::None => program(jar.syscalls),
+        Network::Loopback | Network::Gate(_) => program_with_network(jar.syscalls)
+            .ok_or_else(|| Failure::because("choose a filter", "a network needs namespaces"))?,
+    };
+    let listener = sys::install_filter(program).map_err(doing("install the filter"))?;
     send_with(tether, b"notify", &[listener.as_fd()]).map_err(doing("hand over the listener"))
 }
 
@@ -42,6 +49,17 @@ fn program(syscalls: Syscalls) -> &'static [sock_filter] {
         Syscalls::Exposed => &EXPOSED,
         Syscalls::Shared => &SHARED,
         Syscalls::SharedWithoutSignals => &SHARED_WITHOUT_SIGNALS,
+    }
+}
+
+/// The same with a network, where a jar can have one.
+fn program_with_network(syscalls: Syscalls) -> Option<&'static [sock_filter]> {
+    match syscalls {
+        Syscalls::Standard => Some(&STANDARD_WITH_NETWORK),
+        Syscalls::WithoutMemfd => Some(&WITHOUT_MEMFD_WITH_NETWORK),
+        Syscalls::WithoutSockets => Some(&WITHOUT_SOCKETS_WITH_NETWORK),
+        Syscalls::Exposed => Some(&EXPOSED_WITH_NETWORK),
+        Syscalls::Shared | Syscalls::SharedWithoutSignals => None,
     }
 }
 

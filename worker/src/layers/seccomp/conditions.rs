@@ -68,6 +68,9 @@ const NO_SHARED_MAPPING: Exception = Exception {
     reason: "its pages outlive their mapping (MADV_DONTNEED), seen by no limit; a file in /dev/shm is",
 };
 
+pub(crate) const MESSAGES_REASON: &str = "out-of-band bytes of unix sockets freed memory in use (CVE-2025-38236); MSG_FASTOPEN connects \
+     behind Landlock's back";
+
 /// The mask of an argument that is compared as it is.
 pub(crate) const WHOLE: i32 = -1;
 
@@ -95,8 +98,7 @@ pub(crate) const CONDITIONS: &[Condition] = &[
         mask: MSG_OOB | MSG_FASTOPEN,
         cases: &[(&[0], Allow)],
         otherwise: Denial(EPERM),
-        reason: "out-of-band bytes of unix sockets freed memory in use (CVE-2025-38236); \
-                 MSG_FASTOPEN connects behind Landlock's back",
+        reason: MESSAGES_REASON,
     },
     Condition {
         calls: &[SYS_sendmsg, SYS_recvmsg],
@@ -104,7 +106,7 @@ pub(crate) const CONDITIONS: &[Condition] = &[
         mask: MSG_OOB | MSG_FASTOPEN,
         cases: &[(&[0], Allow)],
         otherwise: Denial(EPERM),
-        reason: "as sendto",
+        reason: MESSAGES_REASON,
     },
     Condition {
         calls: &[SYS_setsockopt],
@@ -195,11 +197,11 @@ pub(crate) const CONDITIONS: &[Condition] = &[
 
 /// Arguments, beside the one in the condition, that tell one denial of a call from another.
 pub(crate) const TELLING: &[(&[c_long], &[u8])] = &[
-    (&[SYS_socket, SYS_socketpair], &[1]),          // the type
-    (&[SYS_unshare, SYS_ptrace, SYS_bpf], &[0]),    // flags, request, command
+    (&[SYS_socket, SYS_socketpair], &[1, 2]), // the type, the protocol
+    (&[SYS_unshare, SYS_ptrace, SYS_bpf], &[0]), // flags, request, command
     (&[SYS_keyctl, SYS_seccomp, SYS_setuid], &[0]), // operation, operation, user
-    (&[SYS_setns, SYS_umount2], &[1]),              // kind of namespace, flags
-    (&[SYS_mount], &[3]),                           // flags
+    (&[SYS_setns, SYS_umount2], &[1]),        // kind of namespace, flags
+    (&[SYS_mount], &[3]),                     // flags
 ];
 
 const NEW_NAMESPACES: i32 = CLONE_NEWNS

@@ -6,6 +6,7 @@
 use nix::libc::*;
 
 use super::conditions::{Exception, HOST_SOCKETS, HOST_SOCKETS_AND_LOOSE_MEMORY, LOOSE_MEMORY};
+use super::network::{Combination, NETWORK, UNCOUNTED_NETWORK};
 
 /// What the kernel does with a call.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -33,34 +34,63 @@ pub(crate) struct Profile {
     pub(crate) instead: &'static [&'static [(Verdict, Row)]],
     /// What is refused before the table is asked.
     pub(crate) first: &'static [Exception],
+    /// Calls that are judged in another way than in the table.
+    pub(crate) judged: &'static [Combination],
 }
 
+const PLAIN: Profile = Profile { name: "", instead: &[], first: &[], judged: &[] };
+
+/// Those with a network stand behind those without, in the same order, for as long as there are any.
 pub(crate) const PROFILES: &[Profile] = &[
-    Profile { name: "STANDARD", instead: &[], first: &[] },
-    Profile { name: "WITHOUT_MEMFD", instead: &[UNCOUNTED], first: LOOSE_MEMORY },
-    Profile { name: "WITHOUT_SOCKETS", instead: &[], first: HOST_SOCKETS },
+    Profile { name: "STANDARD", ..PLAIN },
+    Profile {
+        name: "WITHOUT_MEMFD",
+        instead: &[UNCOUNTED, UNCOUNTED_SOCKETS],
+        first: LOOSE_MEMORY,
+        ..PLAIN
+    },
+    Profile { name: "WITHOUT_SOCKETS", first: HOST_SOCKETS, ..PLAIN },
     Profile {
         name: "EXPOSED",
-        instead: &[UNCOUNTED, IN_SIGHT],
+        instead: &[UNCOUNTED, UNCOUNTED_SOCKETS, IN_SIGHT],
         first: HOST_SOCKETS_AND_LOOSE_MEMORY,
+        ..PLAIN
     },
     Profile {
         name: "SHARED",
-        instead: &[UNCOUNTED, IN_SIGHT, SAME_USER],
+        instead: &[UNCOUNTED, UNCOUNTED_SOCKETS, IN_SIGHT, SAME_USER],
         first: HOST_SOCKETS_AND_LOOSE_MEMORY,
+        ..PLAIN
     },
     Profile {
         name: "SHARED_WITHOUT_SIGNALS",
-        instead: &[UNCOUNTED, IN_SIGHT, SAME_USER, SIGNALS],
+        instead: &[UNCOUNTED, UNCOUNTED_SOCKETS, IN_SIGHT, SAME_USER, SIGNALS],
         first: HOST_SOCKETS_AND_LOOSE_MEMORY,
+        ..PLAIN
+    },
+    Profile { name: "STANDARD_WITH_NETWORK", judged: NETWORK, ..PLAIN },
+    Profile {
+        name: "WITHOUT_MEMFD_WITH_NETWORK",
+        instead: &[UNCOUNTED],
+        first: LOOSE_MEMORY,
+        judged: UNCOUNTED_NETWORK,
+    },
+    Profile { name: "WITHOUT_SOCKETS_WITH_NETWORK", first: HOST_SOCKETS, judged: NETWORK, ..PLAIN },
+    Profile {
+        name: "EXPOSED_WITH_NETWORK",
+        instead: &[UNCOUNTED, IN_SIGHT],
+        first: HOST_SOCKETS_AND_LOOSE_MEMORY,
+        judged: UNCOUNTED_NETWORK,
     },
 ];
 
 /// Where no cgroup charges what the kernel holds on behalf of a process.
-const UNCOUNTED: &[(Verdict, Row)] = &[
-    (Verdict::Denial(ENOSYS), (&[SYS_memfd_create], "memory that no limit sees")),
-    (Verdict::Quiet(ENOPROTOOPT), (&[SYS_setsockopt], "larger buffers than are reckoned with")),
-];
+const UNCOUNTED: &[(Verdict, Row)] =
+    &[(Verdict::Denial(ENOSYS), (&[SYS_memfd_create], "memory that no limit sees"))];
+
+/// Where, besides, all sockets are those of the run's own files.
+const UNCOUNTED_SOCKETS: &[(Verdict, Row)] =
+    &[(Verdict::Quiet(ENOPROTOOPT), (&[SYS_setsockopt], "larger buffers than are reckoned with"))];
 
 /// Where the files of the host are in sight, and permissions and Landlock the only boundary.
 const IN_SIGHT: &[(Verdict, Row)] =

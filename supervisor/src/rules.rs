@@ -9,6 +9,10 @@ use serde::Deserialize;
 #[cfg(feature = "rules")]
 mod bash;
 #[cfg(feature = "rules")]
+mod bounds;
+#[cfg(feature = "rules")]
+mod findings;
+#[cfg(feature = "rules")]
 mod javascript;
 mod lists;
 #[cfg(feature = "rules")]

@@ -14,6 +14,7 @@ mod bounds;
 mod findings;
 #[cfg(feature = "rules")]
 mod javascript;
+#[cfg(feature = "rules")]
 mod lists;
 #[cfg(feature = "rules")]
 mod python;

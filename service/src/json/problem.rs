@@ -46,11 +46,6 @@ impl Problem {
         Self::new("invalid_request", Whose::Caller, message)
     }
 
-    /// Not allowed by the operator.
-    pub(crate) fn refused(message: impl Into<String>) -> Self {
-        Self::new("policy_refused", Whose::Caller, message)
-    }
-
     /// Of the host, and without its own fault later.
     pub(crate) fn passing(code: &'static str, message: impl Into<String>) -> Self {
         Self { may_retry: true, ..Self::new(code, Whose::Host, message) }

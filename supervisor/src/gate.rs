@@ -6,56 +6,26 @@
 //! granted name each; what connects to one is accepted here, outside, where the real name is
 //! resolved, every answer judged, one of them connected to, and bytes are relayed.
 
-use std::os::fd::OwnedFd;
-use std::time::Instant;
+mod layout;
+mod open;
 
-use belljar_protocol::Gateway;
-use tokio::sync::mpsc;
+mod names;
+mod table;
 
-use crate::runtime::LaunchFile;
-use crate::{Denied, Egress, Error, Limits, NetworkUse, Source};
+mod door;
+mod proxy;
 
-/// What a jar needs for its gate, decided before anything starts.
-pub(crate) struct Layout {
-    /// The listening sockets that the worker opens, and the addresses that it adds.
-    pub(crate) gateway: Gateway,
-    /// What the payload finds in /etc because of it.
-    pub(crate) files: Vec<LaunchFile>,
-    /// And in its environment.
-    pub(crate) env: Vec<(String, String)>,
-}
+mod hello;
+mod judge;
+mod relay;
+mod upstream;
 
-/// The gate of one run, while that goes on. Closed when dropped.
-pub(crate) struct Gate {}
+mod audit;
+mod meter;
 
-impl Layout {
-    /// Secrets of the source that are bound to a place are replaced by what stands for them inside.
-    ///
-    /// # Errors
-    /// [`Error::Invalid`] for grants that make no sense, [`Error::Refused`] for what the operator
-    /// does not allow.
-    pub(crate) fn new(source: &mut Source, egress: &Egress) -> Result<Self, Error> {
-        let _ = (source, egress);
-        Err(Error::Invalid("network: no gate yet".to_owned()))
-    }
-}
+#[cfg(test)]
+mod tests;
 
-impl Gate {
-    /// Opens the gate on the listening sockets that came out of the jar, in the order in which the
-    /// layout named them. Each attempt that is refused is told to `denials`.
-    pub(crate) fn open(
-        layout: Layout,
-        sockets: Vec<OwnedFd>,
-        limits: &Limits,
-        started: Instant,
-        denials: mpsc::Sender<Denied>,
-    ) -> Result<Self, Error> {
-        let _ = (layout, sockets, limits, started, denials);
-        Ok(Self {})
-    }
-
-    /// Closes it, and tells what came through.
-    pub(crate) fn close(self) -> NetworkUse {
-        NetworkUse::default()
-    }
-}
+pub use judge::LOOPBACK_CAN_BE_OPENED;
+pub(crate) use layout::Layout;
+pub(crate) use open::Gate;

@@ -26,6 +26,10 @@
 
 mod doctor;
 mod error;
+#[cfg(feature = "gate")]
+mod gate;
+#[cfg(not(feature = "gate"))]
+#[path = "gate/absent.rs"]
 mod gate;
 mod handout;
 mod input;
@@ -69,6 +73,8 @@ mod redact;
 
 pub use doctor::{Finding, Inspection, OutOfReach, inspect, shipped};
 pub use error::{Error, Fault};
+#[doc(hidden)]
+pub use gate::LOOPBACK_CAN_BE_OPENED;
 pub use input::Input;
 pub use limits::{Limits, OnOutputLimit};
 pub use network::{Allowed, Connection, Egress, Grant, GrantHost, Network, NetworkUse};

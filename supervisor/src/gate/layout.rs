@@ -1,0 +1,122 @@
+//! What a jar needs for its gate, decided before anything starts.
+
+use std::net::{IpAddr, SocketAddr};
+
+use belljar_protocol::Gateway;
+use ipnet::{IpNet, Ipv4Net};
+
+use super::judge::{self, Blocked};
+use super::table::{RESERVED, RESOLVER, Table};
+use crate::network::is_below;
+use crate::runtime::LaunchFile;
+use crate::{Egress, Error, Grant, GrantHost, Network, Source};
+
+/// What a jar needs for its gate, and what the gate needs to know.
+pub(crate) struct Layout {
+    /// The listening sockets that the worker opens, and the addresses that it adds.
+    pub(crate) gateway: Gateway,
+    /// What the payload finds in /etc because of it.
+    pub(crate) files: Vec<LaunchFile>,
+    /// And in its environment.
+    pub(crate) env: Vec<(String, String)>,
+    pub(super) table: Table,
+    pub(super) open_ranges: Vec<IpNet>,
+    pub(super) resolver: Option<SocketAddr>,
+}
+
+/// The most that one run is granted.
+const GRANTS: usize = 64;
+/// A wider range would leave no address to a jar's own network.
+const WIDEST_PREFIX: u8 = 8;
+
+impl Layout {
+    /// Secrets of the source that are bound to a place are replaced by what stands for them inside.
+    ///
+    /// # Errors
+    /// [`Error::Invalid`] for grants that make no sense, [`Error::Refused`] for what the operator
+    /// does not allow.
+    pub(crate) fn new(source: &mut Source, egress: &Egress) -> Result<Self, Error> {
+        let Network::Gate(asked) = &source.network else {
+            return Err(Error::Invalid("network: a gate needs grants".to_owned()));
+        };
+        if asked.is_empty() || asked.len() > GRANTS {
+            let count = asked.len();
+            return Err(Error::Invalid(format!(
+                "network: {count} grants, which is not between 1 and {GRANTS}"
+            )));
+        }
+        if !source.bound_secrets.is_empty() {
+            return Err(Error::Invalid("network: secrets cannot be bound".to_owned()));
+        }
+        let mut grants: Vec<Grant> = Vec::new();
+        for grant in asked {
+            check(grant, egress)?;
+            if !grants.contains(grant) {
+                grants.push(grant.clone());
+            }
+        }
+        let table = Table::new(grants);
+        Ok(Self {
+            gateway: Gateway { addresses: table.subnets(), doors: table.doors() },
+            files: vec![resolv_conf()],
+            env: Vec::new(),
+            table,
+            open_ranges: egress.open_ranges.clone(),
+            resolver: egress.resolver,
+        })
+    }
+}
+
+fn check(grant: &Grant, egress: &Egress) -> Result<(), Error> {
+    let invalid =
+        |why: &str| Err(Error::Invalid(format!("network: {grant} cannot be granted: {why}")));
+    match &grant.host {
+        GrantHost::Name(name) | GrantHost::Below(name)
+            if name == "localhost" || is_below(name, "localhost") =>
+        {
+            return invalid("it is the jar itself, which needs no grant");
+        }
+        GrantHost::Range(range) if range.prefix_len() < WIDEST_PREFIX => {
+            return invalid("it is wider than /8");
+        }
+        _ => {}
+    }
+    if !egress.allowed.allows(grant) {
+        return Err(refused(format!(
+            "network: {grant} is not allowed; an operator can allow it with {grant:?}",
+            grant = grant.to_string()
+        )));
+    }
+    let judged = match &grant.host {
+        GrantHost::Address(address) => {
+            judge::judge(IpAddr::V4(*address), &egress.open_ranges).map(drop)
+        }
+        GrantHost::Range(range) => judge::judge_range(*range, &egress.open_ranges),
+        GrantHost::Name(_) | GrantHost::Below(_) => Ok(()),
+    };
+    judged.map_err(|blocked| refused(unreached(grant, blocked)))?;
+    match &grant.host {
+        GrantHost::Address(address) if RESERVED.contains(address) => invalid("it has a meaning"),
+        GrantHost::Range(range) if overlaps(range, &RESERVED) => invalid("it has a meaning"),
+        _ => Ok(()),
+    }
+}
+
+fn unreached(grant: &Grant, Blocked { why, openable }: Blocked) -> String {
+    let advice = if openable { "; an operator can open the range it is in" } else { "" };
+    format!("network: {grant} is not reached from a run: {why}{advice}")
+}
+
+fn refused(what: String) -> Error {
+    Error::Refused { what, findings: Vec::new() }
+}
+
+fn overlaps(one: &Ipv4Net, other: &Ipv4Net) -> bool {
+    one.contains(other) || other.contains(one)
+}
+
+/// The resolver is as near as can be: who waits for it longer waits for nothing.
+fn resolv_conf() -> LaunchFile {
+    let text = format!("nameserver {}\noptions timeout:2 attempts:2\n", RESOLVER.0);
+    LaunchFile { path: "/etc/resolv.conf".to_owned(), mode: 0o644, bytes: text.into_bytes() }
+}

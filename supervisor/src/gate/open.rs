@@ -1,0 +1,120 @@
+//! The gate of one run, while that goes on.
+
+use std::net::{TcpListener as Listener, UdpSocket as Datagrams};
+use std::os::fd::OwnedFd;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use belljar_protocol::Transport;
+use tokio::net::{TcpListener, UdpSocket};
+use tokio::sync::{Semaphore, mpsc};
+use tokio::task::JoinSet;
+
+use super::audit::Audit;
+use super::layout::Layout;
+use super::meter::{Meter, Pace};
+use super::table::Table;
+use super::upstream::Upstream;
+use super::{door, names};
+use crate::{Denied, Error, Limits, NetworkUse};
+
+/// The gate of one run, while that goes on. Closed when dropped.
+pub(crate) struct Gate {
+    shared: Arc<Shared>,
+    /// Ends when it is dropped.
+    doors: JoinSet<()>,
+}
+
+/// What all connections of one run share.
+pub(super) struct Shared {
+    pub(super) table: Table,
+    pub(super) upstream: Upstream,
+    pub(super) audit: Audit,
+    pub(super) meter: Meter,
+    /// One for each connection that may be open.
+    pub(super) slots: Arc<Semaphore>,
+    pub(super) arrivals: Pace,
+    pub(super) questions: Pace,
+    pub(super) buffer_bytes: usize,
+}
+
+/// What all buffers of one run may take together, which nobody charges to it.
+const BUFFERS_BYTES: usize = 32 * 1024 * 1024;
+const LEAST_BUFFER_BYTES: usize = 4 * 1024;
+const MOST_BUFFER_BYTES: usize = 64 * 1024;
+/// New connections, and questions for names: more than a program needs, less than a processor.
+const ARRIVALS_PER_S: u64 = 1000;
+const QUESTIONS_PER_S: u64 = 1000;
+const AT_ONCE: Duration = Duration::from_secs(1);
+
+impl Gate {
+    /// Opens the gate on the listening sockets that came out of the jar, in the order in which the
+    /// layout named them. Each attempt that is refused is told to `denials`.
+    ///
+    /// # Errors
+    /// [`Error::Protocol`] when there are not as many as were ordered, [`Error::Internal`] when one
+    /// cannot be waited on.
+    pub(crate) fn open(
+        layout: Layout,
+        sockets: Vec<OwnedFd>,
+        limits: &Limits,
+        started: Instant,
+        denials: mpsc::Sender<Denied>,
+    ) -> Result<Self, Error> {
+        let Layout { gateway, table, open_ranges, resolver, .. } = layout;
+        if sockets.len() != gateway.doors.len() {
+            let (came, ordered) = (sockets.len(), gateway.doors.len());
+            return Err(Error::Protocol(format!(
+                "{came} sockets came out of a jar, not {ordered}"
+            )));
+        }
+        let connections = usize::try_from(limits.connections).unwrap_or(usize::MAX);
+        let shared = Arc::new(Shared {
+            table,
+            upstream: Upstream::new(open_ranges, resolver),
+            audit: Audit::new(started, denials),
+            meter: Meter::new(limits.network_bytes, limits.network_bytes_per_s),
+            slots: Arc::new(Semaphore::new(connections.min(Semaphore::MAX_PERMITS))),
+            arrivals: Pace::new(ARRIVALS_PER_S, AT_ONCE),
+            questions: Pace::new(QUESTIONS_PER_S, AT_ONCE),
+            buffer_bytes: (BUFFERS_BYTES / connections.saturating_mul(2).max(1))
+                .clamp(LEAST_BUFFER_BYTES, MOST_BUFFER_BYTES),
+        });
+        let mut doors = JoinSet::new();
+        for (door, socket) in gateway.doors.iter().zip(sockets) {
+            let shared = Arc::clone(&shared);
+            let unusable =
+                |error| Error::Internal("cannot wait on a socket of a jar".to_owned(), error);
+            match door.transport {
+                Transport::Tcp => {
+                    let listener = listener(socket).map_err(unusable)?;
+                    doors.spawn(door::keep(shared, listener));
+                }
+                Transport::Udp => {
+                    let socket = datagrams(socket).map_err(unusable)?;
+                    doors.spawn(names::keep(shared, socket));
+                }
+            }
+        }
+        Ok(Self { shared, doors })
+    }
+
+    /// Closes it, and tells what came through.
+    pub(crate) fn close(self) -> NetworkUse {
+        let Self { shared, doors } = self;
+        drop(doors);
+        shared.audit.close(shared.table.grants())
+    }
+}
+
+fn listener(socket: OwnedFd) -> std::io::Result<TcpListener> {
+    let listener = Listener::from(socket);
+    listener.set_nonblocking(true)?;
+    TcpListener::from_std(listener)
+}
+
+fn datagrams(socket: OwnedFd) -> std::io::Result<UdpSocket> {
+    let socket = Datagrams::from(socket);
+    socket.set_nonblocking(true)?;
+    UdpSocket::from_std(socket)
+}

@@ -1,0 +1,152 @@
+//! Bytes in both directions, until both sides are done.
+
+use std::io::ErrorKind;
+use std::os::fd::AsRawFd;
+use std::time::Duration;
+
+use nix::sys::socket::{Shutdown, shutdown};
+use tokio::net::TcpStream;
+use tokio::time::{sleep, timeout};
+
+use super::audit::{End, Flow};
+use super::hello::{Hello, Said};
+use super::open::Shared;
+
+/// One connection, with both its ends.
+pub(super) struct Link<'a> {
+    pub(super) shared: &'a Shared,
+    pub(super) flow: &'a Flow,
+    /// The name under which TLS has to be asked for. Whoever was granted an address may ask for any.
+    pub(super) name: Option<&'a str>,
+    pub(super) client: &'a TcpStream,
+    pub(super) server: &'a TcpStream,
+}
+
+#[derive(Clone, Copy)]
+enum Way {
+    Out,
+    Back,
+}
+
+/// How long a greeting that has begun may take.
+const GREETING: Duration = Duration::from_secs(10);
+
+impl Link<'_> {
+    /// `early` is what the client said already.
+    pub(super) async fn relay(&self, early: Vec<u8>) -> End {
+        let out = async {
+            let said = self.greeting(early).await?;
+            self.write(Way::Out, &said).await?;
+            drop(said);
+            self.pump(Way::Out).await
+        };
+        match tokio::try_join!(out, self.pump(Way::Back)) {
+            Ok(_) => End::Closed,
+            Err(end) => end,
+        }
+    }
+
+    /// What a client says first, once it is seen to be no TLS, or TLS with the right server. The
+    /// server may speak before it.
+    async fn greeting(&self, mut said: Vec<u8>) -> Result<Vec<u8>, End> {
+        let Some(name) = self.name else { return Ok(said) };
+        let mut hello = Hello::new();
+        let mut piece = [0; 4096];
+        let mut is_over = false;
+        loop {
+            match hello.listen(&said) {
+                Said::Plain => return Ok(said),
+                Said::Part if is_over => return Ok(said),
+                Said::Part => {}
+                Said::Tls(Some(asked)) if asked == name => return Ok(said),
+                Said::Tls(asked) => return Err(self.misnamed(asked.as_deref())),
+                Said::Garbled => return Err(self.misnamed(None)),
+            }
+            let read = read(self.client, &mut piece);
+            let read = if said.is_empty() {
+                read.await?
+            } else {
+                timeout(GREETING, read).await.map_err(|_| self.misnamed(None))??
+            };
+            is_over = read == 0;
+            said.extend_from_slice(piece.get(..read).unwrap_or_default());
+        }
+    }
+
+    fn misnamed(&self, asked: Option<&str>) -> End {
+        self.shared.audit.server_name(self.flow, asked);
+        End::ServerName
+    }
+
+    /// Everything one side says, to its last word.
+    async fn pump(&self, way: Way) -> Result<(), End> {
+        let (from, to) = self.ends(way);
+        loop {
+            from.readable().await.map_err(|_| End::Reset)?;
+            // Who waits holds no buffer.
+            let mut buffer = vec![0; self.shared.buffer_bytes];
+            loop {
+                match from.try_read(&mut buffer) {
+                    Ok(0) => {
+                        // The other side may be gone already.
+                        return shutdown(to.as_raw_fd(), Shutdown::Write).map_err(|_| End::Reset);
+                    }
+                    Ok(read) => {
+                        self.write(way, buffer.get(..read).unwrap_or_default()).await?;
+                    }
+                    Err(error) if error.kind() == ErrorKind::WouldBlock => break,
+                    Err(_) => return Err(End::Reset),
+                }
+            }
+        }
+    }
+
+    async fn write(&self, way: Way, bytes: &[u8]) -> Result<(), End> {
+        let (_, to) = self.ends(way);
+        let allowed = self.shared.meter.take(bytes.len());
+        write_all(to, bytes.get(..allowed).unwrap_or_default()).await?;
+        match way {
+            Way::Out => self.shared.audit.sent(self.flow, allowed),
+            Way::Back => self.shared.audit.received(self.flow, allowed),
+        }
+        if allowed < bytes.len() {
+            self.shared.audit.too_many_bytes();
+            return Err(End::NetworkBytes);
+        }
+        let wait = self.shared.meter.wait(allowed);
+        if !wait.is_zero() {
+            sleep(wait).await;
+        }
+        Ok(())
+    }
+
+    fn ends(&self, way: Way) -> (&TcpStream, &TcpStream) {
+        match way {
+            Way::Out => (self.client, self.server),
+            Way::Back => (self.server, self.client),
+        }
+    }
+}
+
+pub(super) async fn read(from: &TcpStream, buffer: &mut [u8]) -> Result<usize, End> {
+    loop {
+        from.readable().await.map_err(|_| End::Reset)?;
+        match from.try_read(buffer) {
+            Err(error) if error.kind() == ErrorKind::WouldBlock => {}
+            read => return read.map_err(|_| End::Reset),
+        }
+    }
+}
+
+pub(super) async fn write_all(to: &TcpStream, mut bytes: &[u8]) -> Result<(), End> {
+    while !bytes.is_empty() {
+        match to.try_write(bytes) {
+            Ok(written) => bytes = bytes.get(written..).unwrap_or_default(),
+            Err(error) if error.kind() == ErrorKind::WouldBlock => {
+                to.writable().await.map_err(|_| End::Reset)?;
+            }
+            Err(_) => return Err(End::Reset),
+        }
+    }
+    Ok(())
+}

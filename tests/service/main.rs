@@ -9,6 +9,7 @@
     reason = "a test fails by panicking, and says so, and tells figures to whoever asks"
 )]
 
+mod allowed;
 mod configured;
 mod contract;
 mod crash;

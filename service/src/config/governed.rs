@@ -58,11 +58,6 @@ impl Governed {
     pub(crate) fn egress(&self, tenant: &str) -> &Egress {
         self.egress_of_tenants.get(tenant).unwrap_or(&self.egress)
     }
-
-    /// Everything that anybody may reach.
-    pub(super) fn all_egress(&self) -> impl Iterator<Item = &Egress> {
-        self.egress_of_tenants.values().chain([&self.egress])
-    }
 }
 
 fn made(mode: &str, modules: &[String]) -> Rules {
@@ -128,6 +123,5 @@ mod tests {
         assert!(!governed.egress("acme").allowed.allows(&grant));
         assert_eq!(governed.egress("acme").open_ranges.len(), 1);
         assert_eq!(governed.egress("acme").resolver, "192.0.2.1:53".parse().ok());
-        assert_eq!(governed.all_egress().count(), 2);
     }
 }

@@ -171,10 +171,12 @@ impl Kind {
 /// Ranges of which one is `word`.
 ///
 /// # Errors
-/// When it is no range.
+/// When it is no range, or one that nobody can open.
 pub(crate) fn range(word: &str) -> Result<Egress, String> {
     let range = word.parse().map_err(|_| format!("{word:?} is no range; write ADDRESS/BITS"))?;
-    Ok(Egress { open_ranges: vec![range], ..Egress::default() })
+    let egress = Egress { open_ranges: vec![range], ..Egress::default() };
+    egress.check().map_err(|error| error.to_string())?;
+    Ok(egress)
 }
 
 /// Times as words, so that they say what they count.

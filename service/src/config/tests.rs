@@ -205,6 +205,10 @@ fn what_no_file_could_mean_is_refused_by_name() {
         ("[mcp]\norigins = [true]", "`mcp.origins`: expected list"),
         ("[network]\nallow = [\"a.test\"]", "`network.allow`: \"a.test\" cannot be granted"),
         ("[network]\nopen_ranges = [\"10\"]", "`network.open_ranges`: \"10\" is no range"),
+        (
+            "[network]\nopen_ranges = [\"169.254.0.0/16\"]",
+            "`network.open_ranges`: 169.254.0.0/16 cannot be opened",
+        ),
         ("[network]\nresolver = \"dns\"", "`network.resolver`: expected address and port"),
         ("[rules.runtimes]\npython = \"off\"", "unknown key `rules.runtimes.python`"),
     ] {

@@ -8,9 +8,10 @@
 
 use belljar_protocol::wire;
 use belljar_protocol::{
-    Authority, Ceilings, Confinement, Contents, Delivery, Denial, Ending, Entry, Files, Fork,
-    Identity, Jar, Job, Keep, Launch, Layer, Link, Mount, Network, Note, Order, Prime, Raise,
-    Refusal, Report, Scratch, SecretMap, Spent, Stdin, Syscalls, Tally, Task, Timing, Waiting,
+    Authority, Ceilings, Confinement, Contents, Delivery, Denial, Door, Ending, Entry, Files, Fork,
+    Gateway, Identity, Jar, Job, Keep, Launch, Layer, Link, Mount, Network, Note, Order, Prime,
+    Raise, Refusal, Report, Scratch, SecretMap, Spent, Stdin, Subnet, Syscalls, Tally, Task,
+    Timing, Transport, Waiting,
 };
 
 const ROUNDS: u64 = 5_000;
@@ -199,8 +200,31 @@ impl Generator {
                 data_bytes: self.number(),
             },
             syscalls: self.pick(&SYSCALLS),
-            network: Network::None,
+            network: self.network(),
         }
+    }
+
+    fn network(&mut self) -> Network {
+        match self.below(3) {
+            0 => Network::None,
+            1 => Network::Loopback,
+            _ => Network::Gate(Gateway {
+                addresses: self.many(|g| Subnet { address: g.address(), prefix: g.byte() }),
+                doors: self.many(|g| Door {
+                    address: g.address(),
+                    port: u16::from_le_bytes([g.byte(), g.byte()]),
+                    transport: g.pick(&[Transport::Tcp, Transport::Udp]),
+                }),
+            }),
+        }
+    }
+
+    fn address(&mut self) -> [u8; 4] {
+        [(); 4].map(|()| self.byte())
+    }
+
+    fn byte(&mut self) -> u8 {
+        self.next().to_le_bytes()[0]
     }
 
     fn task(&mut self) -> Task {

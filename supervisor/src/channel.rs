@@ -225,7 +225,7 @@ mod tests {
             &b"x"[..],
             &[0xff; 64],
             b"BJ\xff\xff1234",
-            b"BJ\x02\x00\xff\xff\xff\xff\xff\xff\xff\xff\xff",
+            b"BJ\x03\x00\xff\xff\xff\xff\xff\xff\xff\xff\xff",
             &vec![0; REPORT_BYTES + 1],
         ] {
             let (mut channel, worker) = Channel::pair().unwrap();

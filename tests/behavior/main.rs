@@ -18,6 +18,7 @@ mod jar;
 mod kill;
 mod limits;
 mod memory;
+mod network;
 mod orphaned;
 mod output;
 mod receipt;
@@ -42,6 +43,7 @@ fn main() -> ExitCode {
         .with(receipt::tests())
         .with(jar::tests())
         .with(errors::tests())
+        .with(network::tests())
         .with(hostile::tests())
         .run()
 }

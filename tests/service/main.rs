@@ -56,6 +56,7 @@ fn main() -> ExitCode {
         .with(load::tests())
         .with(quotas::tests())
         .with(tenants::tests())
+        .with(allowed::tests())
         .with(configured::tests())
         .with(soak::tests())
         .run()

@@ -2,6 +2,7 @@
 //! here, from the moment it is accepted until nothing of it is left.
 
 mod attend;
+mod check;
 mod policy;
 mod recent;
 mod sessions;
@@ -40,6 +41,7 @@ pub(crate) struct Broker {
     pub(crate) metrics: Metrics,
     pub(crate) logs: Logs,
     pub(crate) sessions: Sessions,
+    checks: check::Checks,
     /// Runs that have not ended.
     alive: watch::Sender<u64>,
     phase: watch::Sender<Phase>,
@@ -81,6 +83,7 @@ impl Broker {
             metrics,
             logs,
             sessions: Sessions::default(),
+            checks: check::Checks::default(),
             alive: watch::Sender::new(0),
             phase: watch::Sender::new(Phase::Serving),
             policy: RwLock::new(Arc::new(Policy::new(config)?)),

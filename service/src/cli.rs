@@ -1,11 +1,13 @@
 //! The command line.
 
 mod attack;
+mod check;
 mod collected;
 mod config;
 mod dial;
 mod doctor;
 mod explain;
+mod granted;
 mod input;
 mod interrupt;
 mod limits;
@@ -39,6 +41,10 @@ use options::{Command, Options};
 
 /// belljar refused or failed.
 const REFUSED: u8 = 125;
+/// The rules of a language, or the operator, do not let it run.
+const NOT_ALLOWED: u8 = 126;
+/// Findings that a person is told of.
+const MOST_FINDINGS: usize = 20;
 /// What a shell adds to the number of a signal.
 const SIGNALLED: u8 = 128;
 
@@ -57,6 +63,7 @@ pub fn main() -> ExitCode {
     let done = done.and_then(|()| {
         Ok(match options.command {
             Command::Run(options) => run::main(*options)?,
+            Command::Check(options) => check::main(options)?,
             Command::Serve(options) => serve::main(&options)?,
             Command::Mcp(options) => mcp::main(*options)?,
             Command::Config(options) => config::main(&options)?,
@@ -77,9 +84,19 @@ pub fn main() -> ExitCode {
 fn refuse(problem: &Problem, as_json: bool) -> ExitCode {
     let said = as_json && say::print(&format!("{}\n", json::line(problem))).is_ok();
     if !said {
-        say::complain(&problem.message);
+        let findings = &problem.findings;
+        for finding in findings.iter().take(MOST_FINDINGS) {
+            say::complain(&check::line(finding));
+        }
+        if findings.len() > MOST_FINDINGS {
+            say::complain(&format!("and {} more", findings.len() - MOST_FINDINGS));
+        }
+        if findings.is_empty() {
+            say::complain(&problem.message);
+        }
     }
-    ExitCode::from(REFUSED)
+    let is_allowed = problem.code != "policy_refused";
+    ExitCode::from(if is_allowed { REFUSED } else { NOT_ALLOWED })
 }
 
 /// clap explains over several lines; here every error is one.

@@ -1,5 +1,6 @@
 //! What the operator decides, once for all: a file, the environment, and options, in this order.
 
+mod governed;
 mod host;
 mod kind;
 mod layers;
@@ -20,14 +21,18 @@ use serde::{Deserialize, Serialize};
 use crate::json::LimitsRow;
 use crate::queue;
 use crate::store::Retention;
-pub(crate) use layers::Places;
+pub(crate) use governed::Governed;
+pub(crate) use kind::range;
+pub(crate) use layers::{Loaded, Places};
 #[cfg(test)]
 pub(crate) use text::markdown;
-pub(crate) use text::{default_file, explanation, in_force};
+pub(crate) use text::{default_file, explanation, in_force, strange_modes};
 
 /// The most that a run may have captured, unless the operator says otherwise.
 const MOST_OUTPUT_BYTES: u64 = 16 << 20;
 const MOST_ARTIFACT_BYTES: u64 = 64 << 20;
+/// The mode without rules.
+const FULL: &str = "full";
 
 /// What is in force. Every field is a key of [`table`].
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -39,6 +44,8 @@ pub(crate) struct Config {
     pub(crate) warm: Warm,
     pub(crate) queue: Queue,
     pub(crate) tenants: Tenants,
+    pub(crate) rules: Rules,
+    pub(crate) network: Network,
     pub(crate) sessions: Sessions,
     pub(crate) history: History,
     pub(crate) logs: Logs,
@@ -100,6 +107,38 @@ pub(crate) struct Quota {
 
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
+pub(crate) struct Rules {
+    pub(crate) mode: String,
+    pub(crate) modules: Vec<String>,
+    pub(crate) runtimes: BTreeMap<String, RulesOf>,
+    pub(crate) tenants: BTreeMap<String, RulesOf>,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct RulesOf {
+    pub(crate) mode: String,
+    pub(crate) modules: Vec<String>,
+}
+
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Network {
+    pub(crate) allow: Vec<String>,
+    pub(crate) open_ranges: Vec<String>,
+    pub(crate) resolver: String,
+    pub(crate) tenants: BTreeMap<String, NetworkOf>,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct NetworkOf {
+    pub(crate) allow: Vec<String>,
+    pub(crate) open_ranges: Vec<String>,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub(crate) struct Sessions {
     pub(crate) most: u32,
     pub(crate) idle_ms: u64,
@@ -134,6 +173,7 @@ pub(crate) struct Metrics {
 pub(crate) struct Mcp {
     pub(crate) enabled: bool,
     pub(crate) origins: Vec<String>,
+    pub(crate) mode: String,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -174,6 +214,13 @@ impl Default for Config {
                 default: Quota::default(),
                 named: BTreeMap::new(),
             },
+            rules: Rules {
+                mode: FULL.to_owned(),
+                modules: Vec::new(),
+                runtimes: BTreeMap::new(),
+                tenants: BTreeMap::new(),
+            },
+            network: Network::default(),
             sessions: Sessions { most: 32, idle_ms: 600_000, lifetime_ms: 3_600_000 },
             history: History {
                 path: String::new(),
@@ -184,7 +231,7 @@ impl Default for Config {
             },
             logs: Logs { level: "info".to_owned(), entries: 4096 },
             metrics: Metrics { enabled: true },
-            mcp: Mcp { enabled: true, origins: Vec::new() },
+            mcp: Mcp { enabled: true, origins: Vec::new(), mode: FULL.to_owned() },
             runtimes: Runtimes { directory: String::new() },
         }
     }
@@ -234,6 +281,11 @@ impl Config {
             return invalid(format!("`warm.min` is {min}, above the {max} of `warm.max`"));
         }
         Ok(())
+    }
+
+    /// The rules and networks of whoever runs something.
+    pub(crate) fn governed(&self) -> Governed {
+        Governed::new(&self.rules, &self.network, &self.mcp.mode)
     }
 
     /// Those of a run that names none.

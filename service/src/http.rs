@@ -2,6 +2,7 @@
 
 mod answer;
 mod body;
+mod check;
 mod connection;
 mod events;
 mod headers;

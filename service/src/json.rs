@@ -1,11 +1,14 @@
 //! The JSON of requests, events, outcomes and problems, which is the same through every door.
 
+mod allowed;
+mod check;
 mod data;
 mod event;
 mod history;
 mod host;
 mod limits;
 mod log;
+mod network;
 mod outcome;
 mod problem;
 mod request;
@@ -19,6 +22,8 @@ use std::collections::BTreeMap;
 
 use serde::Serialize;
 
+pub(crate) use allowed::{bound, network};
+pub(crate) use check::{Check, CheckAnswer, CheckRequest, FindingRow};
 #[cfg(test)]
 pub(crate) use data::Base64;
 pub(crate) use data::{Data, Encoded};
@@ -27,6 +32,7 @@ pub(crate) use history::{HistoryPage, HistoryRow, PendingRow};
 pub(crate) use host::{HostRow, level_name};
 pub(crate) use limits::{LimitsRow, millis};
 pub(crate) use log::{LogEntry, LogPage};
+pub(crate) use network::NetworkRow;
 pub(crate) use outcome::{Artifact, Denial, Outcome, Output};
 pub(crate) use problem::{Problem, Whose};
 pub(crate) use request::{Request, Wish, floor};

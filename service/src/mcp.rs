@@ -34,7 +34,8 @@ const INSTRUCTIONS: &str = "\
 Runs code in throwaway sandboxes. Without a session, each run_code call starts from nothing: no \
 file, variable or process is left from an earlier one, so pass all code and data with each call. \
 open_session opens a sandbox that keeps its state; pass its id as session to run_code, and close it \
-when you are done. There is no network. The working directory is /work; files that you pass are \
+when you are done. There is no network, except for places that `network` names and the operator \
+allows. The working directory is /work; files that you pass are \
 there, under their paths, and files that the code writes there come back when `collect` names them \
 (for example [\"*.png\"]). Print what you want to see, or say rich for the value of the last \
 expression and for figures (sessions are rich always). A result whose isError is true means that \
@@ -87,7 +88,12 @@ impl ServerHandler for Handler {
     ) -> Result<CallToolResponse, ErrorData> {
         let arguments = request.arguments.unwrap_or_default();
         let result = Box::pin(self.call(&request.name, arguments, &context)).await;
-        result.map(CallToolResponse::from).map_err(|problem| refusal(&problem))
+        let result = result.or_else(|problem| match &*problem.code {
+            // What a model wrote or asked for, and what it can write instead.
+            "policy_refused" => Ok(content::refused(&problem)),
+            _ => Err(refusal(&problem)),
+        });
+        result.map(CallToolResponse::from)
     }
 
     async fn list_resources(

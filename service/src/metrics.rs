@@ -4,7 +4,9 @@
 //! knows, words are those of the contract, and all else is `other`. No label names a tenant, whose
 //! number has no bound.
 
+mod network;
 mod process;
+mod rules;
 
 use std::sync::atomic::AtomicU64;
 
@@ -16,8 +18,10 @@ use prometheus_client::metrics::histogram::Histogram;
 use prometheus_client::metrics::info::Info;
 use prometheus_client::registry::Registry;
 
-use crate::json::Outcome;
+use crate::json::{FindingRow, Outcome};
+use network::Network;
 use process::Process;
+use rules::Rules;
 
 /// Of what [`Metrics::render`] returns.
 pub(crate) const CONTENT_TYPE: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
@@ -76,6 +80,8 @@ pub(crate) struct Metrics {
     warm_starts: Family<Labels<1>, Counter>,
     denials: Family<Labels<1>, Counter>,
     problems: Family<Labels<1>, Counter>,
+    network: Network,
+    rules: Rules,
     warm_ready: Family<Labels<1>, Level>,
     pub(crate) running: Level,
     pub(crate) queued: Level,
@@ -97,6 +103,8 @@ impl Metrics {
             warm_starts: Family::default(),
             denials: Family::default(),
             problems: Family::default(),
+            network: Network::default(),
+            rules: Rules::default(),
             warm_ready: Family::default(),
             running: Level::default(),
             queued: Level::default(),
@@ -128,6 +136,14 @@ impl Metrics {
             let kind = one_of(&DENIALS, &denial.kind).to_owned();
             self.denials.get_or_create(&[("kind", kind)]).inc_by(denial.count);
         }
+        if let Some(network) = &outcome.network {
+            self.network.count(network);
+        }
+    }
+
+    /// Somebody's code broke the rules of its language.
+    pub(crate) fn found(&self, findings: &[FindingRow]) {
+        findings.iter().for_each(|finding| self.rules.count(&finding.rule));
     }
 
     /// A run that an earlier process left: nothing of it was measured.
@@ -171,6 +187,8 @@ impl Metrics {
         let help = "What payloads tried and were refused";
         registry.register("denials", help, self.denials.clone());
         registry.register("problems", "Requests that came to nothing", self.problems.clone());
+        self.network.register(registry);
+        self.rules.register(registry);
         registry.register("warm_ready", "Jars that wait", self.warm_ready.clone());
         for (name, help, level) in [
             ("running", "Runs that go on", &self.running),
@@ -202,7 +220,10 @@ impl Metrics {
         for kind in STARTS.into_iter().filter(|kind| *kind != COLD) {
             drop(self.warm_starts.get_or_create(&[("kind", kind.to_owned())]));
         }
-        drop(self.denials.get_or_create(&[("kind", "syscall".to_owned())]));
+        for kind in ["syscall", "network"] {
+            drop(self.denials.get_or_create(&[("kind", kind.to_owned())]));
+        }
+        self.network.begin_at_zero();
     }
 
     fn runtime(&self, name: &str) -> String {
@@ -234,6 +255,13 @@ mod tests {
             "artifact_errors": [], "denials": denials, "limits": {}, "labels": {},
             "created_at": "",
             "receipt": {"floor": "", "level": "", "layers": [], "limits": [], "notes": []},
+            "network": {
+                "kind": "gate", "grants": ["a.test:1"], "sent_bytes": 3, "received_bytes": 5,
+                "unrecorded_connections": 1, "connections": [{
+                    "host": "a.test", "port": 1, "address": null, "opened_ms": 0.0,
+                    "duration_ms": 0.0, "sent_bytes": 3, "received_bytes": 5, "verdict": status,
+                }],
+            },
         });
         serde_json::from_value(row).unwrap()
     }
@@ -263,6 +291,12 @@ mod tests {
             r#"belljar_warm_starts_total{kind="forked"} 1"#,
             r#"belljar_warm_starts_total{kind="primed"} 0"#,
             r#"belljar_denials_total{kind="syscall"} 4"#,
+            r#"belljar_denials_total{kind="network"} 0"#,
+            r#"belljar_network_connections_total{verdict="closed"} 0"#,
+            r#"belljar_network_connections_total{verdict="other"} 2"#,
+            r#"belljar_network_connections_total{verdict="unrecorded"} 2"#,
+            r#"belljar_network_bytes_total{way="sent"} 6"#,
+            r#"belljar_network_bytes_total{way="received"} 10"#,
             r#"belljar_problems_total{code="overloaded"} 1"#,
             r#"belljar_warm_ready{runtime="js"} 3"#,
             "belljar_running 1",
@@ -303,7 +337,7 @@ mod tests {
         }
         let others = rows().into_iter().filter(|row| row.contains("other")).count();
         // Two counters of runs, the two histograms, and one each of the rest.
-        assert_eq!(others, 2 + 2 * (12 + 1 + 2) + 4, "{:?}", rows());
+        assert_eq!(others, 2 + 2 * (12 + 1 + 2) + 5, "{:?}", rows());
     }
 
     #[test]

@@ -3,7 +3,7 @@
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use belljar::{Error, Floor, Limits, Runtime, Runtimes, Sandbox, StartChoice, Warm};
+use belljar::{Egress, Error, Floor, Limits, Rules, Runtime, Runtimes, Sandbox, StartChoice, Warm};
 use tokio::task::JoinSet;
 
 /// Warm sandboxes beside those with the usual limits: each has jars of its own, as a jar is raised
@@ -28,6 +28,8 @@ pub(crate) struct Wanted<'a> {
     pub(crate) limits: &'a Limits,
     pub(crate) floor: Floor,
     pub(crate) start: StartChoice,
+    pub(crate) egress: &'a Egress,
+    pub(crate) rules: &'a Rules,
 }
 
 #[derive(Default)]
@@ -115,7 +117,7 @@ impl Sandboxes {
         let runtime = self.runtimes.get(wanted.runtime)?.clone();
         let may_wait = wanted.start != StartChoice::Cold && wanted.floor == Floor::STRICT;
         if may_wait && let Some(sandbox) = self.find_warm(wanted)? {
-            return Ok(sandbox);
+            return Ok(sandbox.with_policy(wanted.egress.clone(), wanted.rules.clone()));
         }
         // Anew each time: what is installed may have changed since.
         build(runtime, wanted, self.ceiling.clone()).await
@@ -187,8 +189,11 @@ impl Kept {
 
 async fn build(runtime: Runtime, wanted: Wanted<'_>, ceiling: Limits) -> Result<Sandbox, Error> {
     let (limits, floor) = (wanted.limits.clone(), wanted.floor);
-    let build =
-        move || Sandbox::builder(runtime).limits(limits).ceiling(ceiling).floor(floor).build();
+    let (egress, rules) = (wanted.egress.clone(), wanted.rules.clone());
+    let build = move || {
+        let sandbox = Sandbox::builder(runtime).limits(limits).ceiling(ceiling).floor(floor);
+        sandbox.egress(egress).rules(rules).build()
+    };
     let torn =
         |error| Error::Internal("a thread was torn down".to_owned(), std::io::Error::other(error));
     tokio::task::spawn_blocking(build).await.map_err(torn)?

@@ -70,8 +70,13 @@ fn bad_options_are_refused_in_one_line() {
         (&["run", "-r", "js", "-c", "1", "--processes", "5000"], "processes"),
         (&["run", "-r", "js", "-c", "1", "--on-output-limit", "weep"], "truncate or kill"),
         (&["run", "-r", "js", "-c", "1", "--floor", "L9"], "strict"),
-        (&["run", "-r", "js", "-c", "1", "--mode", "standard"], "--mode"),
-        (&["run", "-r", "js", "-c", "1", "--allow-net", "a.example:443"], "networks"),
+        (&["run", "-r", "js", "-c", "1", "--mode", "strict"], "off, restricted, standard or full"),
+        (&["run", "-r", "js", "-c", "1", "--allow-net", "a.example"], "it has no port"),
+        (&["run", "-r", "js", "-c", "1", "--open-range", "127.0.0.1/8"], "cannot be opened"),
+        (&["run", "-r", "js", "-c", "1", "--bind-secret", "T"], "NAME=HOST:PORT"),
+        (&["run", "-r", "js", "-c", "1", "--bind-secret", "T=a.test:1"], "not among the secrets"),
+        (&["check", "-r", "lua", "-c", "1"], "there are no rules for runtime lua"),
+        (&["check", "-r", "js", "-c", "1", "--mode", "off"], "no code runs"),
         (&["run", "-r", "js", "-c", "1", "--env", "NAME"], "NAME=VALUE"),
         (&["run", "-r", "js", "-c", "1", "--env", "BELLJAR_X=1"], "BELLJAR_X"),
         (&["run", "-r", "js", "-c", "1", "--collect", "*"], "--out"),
@@ -84,6 +89,40 @@ fn bad_options_are_refused_in_one_line() {
     ] {
         is_refused(&run(args), mentions);
     }
+}
+
+#[test]
+fn what_the_mode_does_not_let_run_has_a_status_of_its_own() {
+    let refused = run(&["run", "-r", "js", "-c", "1", "--mode", "off"]);
+    assert_eq!(refused.status.code(), Some(126), "{refused:?}");
+    assert_eq!(text(&refused.stderr).lines().count(), 1, "{refused:?}");
+    let told = run(&["run", "--json", "-r", "js", "-c", "1", "--mode", "off"]);
+    assert_eq!(told.status.code(), Some(126), "{told:?}");
+    let problem: serde_json::Value = serde_json::from_slice(&told.stdout).unwrap();
+    assert_eq!((&problem["code"], &problem["fault"]), (&"policy_refused".into(), &"caller".into()));
+}
+
+#[test]
+fn code_is_checked_without_being_run() {
+    let code = "import os\nprint(os.getcwd())";
+    let clean = run(&["check", "--mode", "full", "-c", code]);
+    assert!(clean.status.success() && clean.stdout.is_empty(), "{clean:?}");
+    let found = run(&["check", "--mode", "restricted", "-c", code]);
+    assert_eq!(found.status.code(), Some(1), "{found:?}");
+    let first = text(&found.stdout).lines().next().unwrap();
+    assert!(first.starts_with("code:1:") && first.contains(" [python/"), "{first}");
+    let told = run(&["check", "--json", "--mode", "restricted", "-c", code]);
+    let told: serde_json::Value = serde_json::from_slice(&told.stdout).unwrap();
+    assert_eq!((&told["mode"], &told["findings"][0]["line"]), (&"restricted".into(), &1.into()));
+    let directory = tempfile::tempdir().unwrap();
+    let file = directory.path().join("main.py");
+    fs::write(&file, code).unwrap();
+    let sarif = run(&["check", "--sarif", file.to_str().unwrap()]);
+    assert_eq!(sarif.status.code(), Some(1), "{sarif:?}");
+    let log: serde_json::Value = serde_json::from_slice(&sarif.stdout).unwrap();
+    let result = &log["runs"][0]["results"][0];
+    let place = &result["locations"][0]["physicalLocation"]["artifactLocation"]["uri"];
+    assert_eq!(place, &format!("file://{}", file.display()), "{log}");
 }
 
 #[test]

@@ -175,6 +175,7 @@ fn inspection(
             _ => String::new(),
         },
     });
+    let facts = facts(host, &layers);
     Inspection {
         level,
         layers,
@@ -182,7 +183,7 @@ fn inspection(
         next: level.and_then(|level| next(host, level)),
         notes,
         warnings: warnings(host),
-        facts: facts(host),
+        facts,
     }
 }
 
@@ -236,7 +237,7 @@ fn warnings(host: &Host) -> Vec<String> {
     )]
 }
 
-fn facts(host: &Host) -> Vec<(&'static str, String)> {
+fn facts(host: &Host, layers: &[Finding]) -> Vec<(&'static str, String)> {
     let read = |path: &str| fs::read_to_string(path).unwrap_or_default().trim().to_owned();
     let ids = match &host.ids {
         Ids::Range(range) => format!("{} to {}, lent by root", range.start, range.end - 1),
@@ -254,7 +255,22 @@ fn facts(host: &Host) -> Vec<(&'static str, String)> {
         "0" => "off",
         _ => "unknown",
     };
+    let is_apart = |row: &Finding| {
+        row.name == Layer::Namespaces.name() && row.state == State::Enforced
+    };
+    let networks = match (layers.iter().any(is_apart), cfg!(feature = "gate")) {
+        (true, true) => "none, a loopback of its own, or a gate to granted places",
+        (true, false) => "none, or a loopback of its own: built without the feature gate",
+        (false, _) => "none: another one needs namespaces",
+    };
+    let rules = if cfg!(feature = "rules") {
+        "of Python, JavaScript, TypeScript and Bash"
+    } else {
+        "none: built without the feature rules"
+    };
     vec![
+        ("networks", networks.to_owned()),
+        ("language_rules", rules.to_owned()),
         ("kernel", read("/proc/sys/kernel/osrelease")),
         ("architecture", std::env::consts::ARCH.to_owned()),
         ("cgroups", host.hierarchy.name().to_owned()),

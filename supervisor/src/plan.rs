@@ -27,6 +27,7 @@ use crate::scratch::Scratch;
 use crate::session::Talk;
 use crate::{Error, Floor, Limits, Mode, Source};
 
+pub(crate) use admit::judge;
 pub(crate) use wiring::Wiring;
 
 /// A run that can be started: every default is decided, every bound checked.

@@ -9,7 +9,12 @@ use serde::Deserialize;
 #[cfg(feature = "rules")]
 mod bash;
 #[cfg(feature = "rules")]
+mod bounds;
+#[cfg(feature = "rules")]
+mod findings;
+#[cfg(feature = "rules")]
 mod javascript;
+#[cfg(feature = "rules")]
 mod lists;
 #[cfg(feature = "rules")]
 mod python;

@@ -4,7 +4,8 @@ use std::io::Read;
 use std::path::Path;
 use std::sync::{Arc, LazyLock};
 
-use crate::Error;
+use crate::plan::judge;
+use crate::{Code, Error, Rules};
 
 mod ask;
 mod cache;
@@ -132,6 +133,15 @@ impl Runtime {
     /// `program` is not one.
     pub fn resolve(&self, program: Option<&Path>) -> Result<Interpreter, Error> {
         find::interpreter(&self.0, program)
+    }
+
+    /// Whether `rules` let `code` run: what a run is asked first, without one.
+    ///
+    /// # Errors
+    /// [`Error::Refused`] with where it breaks them; without findings where nothing may run, or
+    /// this runtime has no rules.
+    pub fn admit(&self, code: &Code, rules: &Rules) -> Result<(), Error> {
+        judge(self.name(), |path| self.0.language(path), code, rules)
     }
 }
 

@@ -221,6 +221,17 @@ impl Sandbox {
         Ok(Self::new(settings))
     }
 
+    /// The same sandbox with another egress and other rules. What waits is the same too, as both are
+    /// of a run and not of a jar: closing one closes both.
+    #[must_use]
+    pub fn with_policy(&self, egress: Egress, rules: Rules) -> Self {
+        if self.settings.egress == egress && self.settings.rules == rules {
+            return self.clone();
+        }
+        let settings = Settings { egress, rules, ..Settings::clone(&self.settings) };
+        Self { settings: Arc::new(settings), pool: self.pool.clone() }
+    }
+
     fn new(settings: Settings) -> Self {
         let settings = Arc::new(settings);
         // Nothing is kept where there are no namespaces: it would have to be built anyway.

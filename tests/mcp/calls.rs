@@ -31,6 +31,7 @@ async fn the_server_says_what_it_offers() {
             named.collect::<Vec<_>>(),
             [
                 "run_code",
+                "check_code",
                 "list_runtimes",
                 "open_session",
                 "close_session",
@@ -44,8 +45,10 @@ async fn the_server_says_what_it_offers() {
                 assert_eq!(tool[schema]["type"], "object", "{tool}");
             }
             let hints = &tool["annotations"];
-            assert_eq!(hints["openWorldHint"], false, "{tool}");
-            let looks = tool["name"].as_str().unwrap().starts_with("list_");
+            let name = tool["name"].as_str().unwrap();
+            let reaches_out = ["run_code", "open_session"].contains(&name);
+            assert_eq!(hints["openWorldHint"], reaches_out, "{tool}");
+            let looks = name.starts_with("list_") || name == "check_code";
             assert_eq!(hints["readOnlyHint"], looks, "{tool}");
             assert!(tool["title"].is_string() && tool["description"].is_string(), "{tool}");
         }

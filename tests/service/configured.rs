@@ -9,6 +9,7 @@ use belljar_tests::{Test, tests};
 use nix::sys::signal::Signal;
 use serde_json::Value;
 
+use crate::allowed::{commands, granted, let_run, models_run, resolved, resolvers};
 use crate::probes::{
     Probe, accepted, at_one_time, body, bounds_grace, cpu_of_a_minute, created, entries,
     expires_in, group, guest, header, history_file, idle, least_waiting, lists, logged, lured,
@@ -52,6 +53,7 @@ impl Case {
         keys.extend(self.with.iter().cloned());
         keys.insert(self.key.clone(), value.to_owned());
         let lines = keys.into_iter().map(|(key, value)| format!("{key} = {value}\n"));
+        let lines = lines.map(|line| line.replace("runtimes.NAME", "runtimes.bash"));
         let lines = lines.map(|line| line.replace("NAME", "x"));
         fs::write(file, lines.collect::<String>()).unwrap();
     }
@@ -107,6 +109,7 @@ fn live() -> Vec<Case> {
         case("history.keep_bytes", ["1", "1000000"], ["false", "true"], retained),
         case("history.outputs", ["false", "true"], ["", "said\n"], lists),
     ];
+    cases.extend(allowed());
     for section in ["tenants.default", "tenants.named.NAME"] {
         let of = |key: &str, values, answers, probe| {
             case(&format!("{section}.{key}"), values, answers, probe)
@@ -134,6 +137,9 @@ fn live() -> Vec<Case> {
         ("file_bytes", 1 << 20, 2 << 20),
         ("artifacts", 4, 5),
         ("artifact_bytes", 1000, 2000),
+        ("connections", 4, 5),
+        ("network_bytes", 1000, 2000),
+        ("network_bytes_per_s", 1000, 2000),
     ] {
         let (limits, ceiling) = (format!("limits.{name}"), format!("ceiling.{name}"));
         let values = [usual, most].map(|value| value.to_string());
@@ -147,10 +153,47 @@ fn live() -> Vec<Case> {
     cases
 }
 
+/// Rules and networks.
+fn allowed() -> Vec<Case> {
+    const OFF: [&str; 2] = [r#""off""#, r#""full""#];
+    const COMMANDS: [&str; 2] = ["[]", r#"["frobnicate"]"#];
+    const PLACE: &str = r#"["10.1.2.3:9"]"#;
+    const PLACES: [&str; 2] = ["[]", PLACE];
+    const RANGES: [&str; 2] = ["[]", r#"["10.1.0.0/16"]"#];
+    let answers = ["403", "200"];
+    let [one, other] = resolvers().map(|address| format!("\"{address}\""));
+    let mut cases = vec![
+        case("mcp.mode", OFF, ["refused", "ok"], models_run),
+        case("network.resolver", [&*one, &*other], ["refused_address", "unresolved"], resolved)
+            .with("network.allow", r#"["a.test:9"]"#),
+    ];
+    for section in ["rules", "rules.runtimes.NAME", "rules.tenants.NAME"] {
+        cases.extend([
+            case(&format!("{section}.mode"), OFF, answers, let_run),
+            case(&format!("{section}.modules"), COMMANDS, answers, commands)
+                .with("rules.mode", r#""standard""#),
+        ]);
+    }
+    for section in ["network", "network.tenants.NAME"] {
+        let of = |key: &str| format!("{section}.{key}");
+        cases.extend([
+            case(&of("allow"), PLACES, answers, granted).with("network.open_ranges", RANGES[1]),
+            case(&of("open_ranges"), RANGES, answers, granted).with(&of("allow"), PLACE),
+        ]);
+    }
+    cases
+}
+
 /// Every key by its name, and whether it is live.
 fn keys() -> BTreeMap<String, bool> {
-    let set = "tenants.named.NAME.running=1";
-    let output = belljar(&["config", "--json", "--set", set]).output().unwrap();
+    let named = [
+        "tenants.named.NAME.running=1",
+        "rules.runtimes.NAME.mode=off",
+        "rules.tenants.NAME.mode=off",
+        "network.tenants.NAME.allow=",
+    ];
+    let set = named.iter().flat_map(|set| ["--set", set]);
+    let output = belljar(&["config", "--json"]).args(set).output().unwrap();
     let shown: Value = serde_json::from_slice(&output.stdout).unwrap();
     let listed = shown["origins"].as_object().unwrap().keys().cloned();
     let explained = belljar(&["config", "--explain"]).output().unwrap();

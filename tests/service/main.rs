@@ -9,6 +9,7 @@
     reason = "a test fails by panicking, and says so, and tells figures to whoever asks"
 )]
 
+mod allowed;
 mod configured;
 mod contract;
 mod crash;
@@ -55,6 +56,7 @@ fn main() -> ExitCode {
         .with(load::tests())
         .with(quotas::tests())
         .with(tenants::tests())
+        .with(allowed::tests())
         .with(configured::tests())
         .with(soak::tests())
         .run()

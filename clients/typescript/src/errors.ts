@@ -1,3 +1,5 @@
+import type { Finding } from "./types.js";
+
 /** Whose fault something is. */
 export type Fault = "caller" | "host" | "belljar";
 
@@ -7,6 +9,7 @@ interface Details {
   readonly retryAfterMs?: number | undefined;
   readonly hint?: string | undefined;
   readonly status?: number | undefined;
+  readonly findings?: readonly Finding[] | undefined;
   readonly raw?: Readonly<Record<string, unknown>> | undefined;
   readonly cause?: unknown;
 }
@@ -22,6 +25,8 @@ export class BelljarError extends Error {
   readonly hint: string | undefined;
   /** Of HTTP, if that far. */
   readonly status: number | undefined;
+  /** Of `policy_refused`: where the code breaks the rules of its language. */
+  readonly findings: readonly Finding[];
   readonly raw: Readonly<Record<string, unknown>>;
 
   constructor(code: string, message: string, details: Details = {}) {
@@ -32,6 +37,7 @@ export class BelljarError extends Error {
     this.retryAfterMs = details.retryAfterMs;
     this.hint = details.hint;
     this.status = details.status;
+    this.findings = details.findings ?? [];
     this.raw = details.raw ?? {};
   }
 }
@@ -71,6 +77,7 @@ export function problem(row: Readonly<Record<string, unknown>>, status?: number)
     retryAfterMs: typeof after === "number" ? after : undefined,
     hint: text(row["hint"]),
     status,
+    findings: Array.isArray(row["findings"]) ? (row["findings"] as Finding[]) : [],
     raw: row,
   });
 }

@@ -1,10 +1,12 @@
 import { problem, strange } from "./errors.js";
-import type { Artifact, Call, Data, Denial, Event, Outcome, Raised, Receipt, Result } from "./types.js";
+import type {
+  Artifact, Call, Connection, Data, Denial, Event, Network, Outcome, Raised, Receipt, Result,
+} from "./types.js";
 
 export type Row = Readonly<Record<string, unknown>>;
 
 /** Names of the caller's own, which stay as they are. */
-const FOREIGN = new Set(["env", "labels"]);
+const FOREIGN = new Set(["env", "labels", "secretHosts"]);
 
 /** Options as the service has them. */
 export function request(options: object): Row {
@@ -44,6 +46,8 @@ export function outcome(value: Row): Outcome {
     signal: (value["signal"] ?? null) as number | null,
     timingsMs: row(value["timings_ms"] ?? {}),
     denials: rows(value["denials"]).map(denial),
+    network: network(value["network"] ?? null),
+    mode: String(value["mode"] ?? "full"),
     limits: renamed(row(value["limits"] ?? {}), camel),
     labels: row(value["labels"] ?? {}),
     receipt: {
@@ -105,6 +109,16 @@ function ended(value: Row): Record<string, unknown> {
     result: (value["result"] ?? null) as Result | null,
     error: (value["error"] ?? null) as Raised | null,
     raw: value,
+  };
+}
+
+function network(value: unknown): Network | null {
+  if (value === null) return null;
+  const told = row(value);
+  return {
+    ...renamed<Network>(told, camel),
+    grants: list(told["grants"]),
+    connections: rows(told["connections"]).map((it) => renamed<Connection>(it, camel)),
   };
 }
 

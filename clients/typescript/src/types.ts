@@ -1,6 +1,9 @@
 /** Text, or bytes as they are. */
 export type Data = string | Uint8Array;
 
+/** How much of its language the code may use. */
+export type Mode = "off" | "restricted" | "standard" | "full";
+
 /** Those that differ from what the service has. */
 export interface Limits {
   memoryBytes?: number;
@@ -15,6 +18,9 @@ export interface Limits {
   fileBytes?: number;
   artifacts?: number;
   artifactBytes?: number;
+  connections?: number;
+  networkBytes?: number;
+  networkBytesPerS?: number;
   onOutputLimit?: "truncate" | "kill";
 }
 
@@ -51,8 +57,12 @@ export interface RunOptions extends Leaving {
   rich?: boolean;
   labels?: Readonly<Record<string, string>>;
   start?: "any" | "fresh" | "cold";
+  /** Places as `host:port`, or `["loopback"]`; none without it. */
   network?: readonly string[];
-  mode?: "off" | "restricted" | "standard" | "full";
+  /** Secrets that stay outside, each for the headers of requests to one place of `network`. */
+  secretHosts?: Readonly<Record<string, string>>;
+  /** At most what the operator says. */
+  mode?: Mode;
   floor?: string;
   idempotencyKey?: string;
 }
@@ -65,6 +75,9 @@ export interface SessionOptions extends Leaving {
   env?: Readonly<Record<string, string>>;
   secrets?: Readonly<Record<string, Data>>;
   files?: Readonly<Record<string, Data>>;
+  network?: readonly string[];
+  secretHosts?: Readonly<Record<string, string>>;
+  mode?: Mode;
   labels?: Readonly<Record<string, string>>;
 }
 
@@ -90,6 +103,42 @@ export interface Denial {
   readonly rule: string;
   readonly hint: string;
   readonly count: number;
+}
+
+/** What a run made of its network. */
+export interface Network {
+  readonly kind: "loopback" | "gate";
+  readonly grants: readonly string[];
+  readonly sentBytes: number;
+  readonly receivedBytes: number;
+  readonly connections: readonly Connection[];
+  /** How many more there were. */
+  readonly unrecordedConnections: number;
+}
+
+/** A connection that the code asked for. */
+export interface Connection {
+  readonly host: string;
+  readonly port: number;
+  /** What it was pinned to, with the port. */
+  readonly address: string | null;
+  readonly openedMs: number;
+  readonly durationMs: number;
+  readonly sentBytes: number;
+  readonly receivedBytes: number;
+  /** `closed`, or why it was refused or cut off. */
+  readonly verdict: string;
+}
+
+/** Where code breaks the rules of its language, and what to write instead. */
+export interface Finding {
+  readonly file: string;
+  readonly line: number;
+  readonly column: number;
+  readonly rule: string;
+  readonly text: string;
+  readonly message: string;
+  readonly advice: string;
 }
 
 /** What was in force. */
@@ -148,6 +197,10 @@ export interface Outcome extends Answer {
   readonly timingsMs: Readonly<Record<string, number>>;
   readonly start: string;
   readonly denials: readonly Denial[];
+  /** Nothing for a run without one. */
+  readonly network: Network | null;
+  /** Of the rules of its language. */
+  readonly mode: string;
   readonly limits: Readonly<Required<Limits>>;
   readonly receipt: Receipt;
   readonly labels: Readonly<Record<string, string>>;

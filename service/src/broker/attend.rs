@@ -46,8 +46,10 @@ where
     if let Ok(answer) = &ended {
         broker.metrics.run_ended(&answer.outcome);
     }
-    let status = word(&ended);
-    tracing::info!(id = ticket.id, runtime = ticket.runtime, tenant = %ticket.tenant, status, "ended");
+    if let Err(problem) = &ended {
+        broker.metrics.found(&problem.findings);
+    }
+    audit(&ticket, &ended);
     record(broker, &ticket, &ended).await;
     ticket.tell(Told::Ended(ended));
     broker.retire(&ticket);
@@ -62,7 +64,12 @@ async fn run(
     queued: Duration,
 ) -> Result<Outcome, Problem> {
     let Wish { runtime, limits, floor, source, .. } = wish;
-    let wanted = Wanted { runtime: &runtime, limits: &limits, floor, start: source.start };
+    // As it is decided now: what waited for its turn has no more than what begins at once.
+    let policy = broker.policy();
+    let egress = policy.governed.egress(&ticket.tenant);
+    let rules = &policy.governed.rules(&ticket.tenant, &runtime);
+    let (limits, start) = (&limits, source.start);
+    let wanted = Wanted { runtime: &runtime, limits, floor, start, egress, rules };
     let sandbox = broker.sandboxes.find(wanted).await?;
     // Never left halfway: what a start has made is unmade by whoever has its run.
     let mut run = Box::pin(sandbox.start(source)).await?;
@@ -118,6 +125,19 @@ async fn record(broker: &Broker, ticket: &Ticket, ended: &Ended) {
     if let Err(error) = kept {
         tracing::error!(id, %error, "the end of a run is not in the history");
     }
+}
+
+/// One line on who ran what, and whether it spoke to anybody.
+fn audit(ticket: &Ticket, ended: &Ended) {
+    let (id, runtime, tenant) = (&ticket.id, &ticket.runtime, &ticket.tenant);
+    let (status, outcome) = (word(ended), ended.as_ref().map(|answer| &answer.outcome));
+    let network = outcome.ok().and_then(|outcome| outcome.network.as_ref());
+    let Some(network) = network else {
+        tracing::info!(id, runtime, %tenant, status, "ended");
+        return;
+    };
+    let (connections, network) = (network.connections(), &*network.kind);
+    tracing::info!(id, runtime, %tenant, status, network, connections, "ended");
 }
 
 /// The word for an end.

@@ -3,11 +3,14 @@
 use std::collections::HashSet;
 use std::time::Duration;
 
-use belljar::{Error, Limits};
+use belljar::{Allowed, Error, Grant, Limits, Network};
 use nix::unistd::{Uid, User, geteuid};
 
-use crate::config::Config;
+use crate::config::{Config, Governed};
 use crate::json::Lives;
+
+/// Places that a refusal names.
+const MOST_NAMED: usize = 16;
 
 /// What holds for whatever is asked for next.
 pub(crate) struct Policy {
@@ -17,6 +20,8 @@ pub(crate) struct Policy {
     pub(crate) ceiling: Limits,
     pub(crate) lives: Lives,
     pub(crate) most_sessions: u64,
+    /// The rules and the network of each tenant and runtime.
+    pub(crate) governed: Governed,
     /// Whether what a run wrote is history.
     pub(crate) keeps_outputs: bool,
     /// Whether a caller may name a tenant.
@@ -53,10 +58,34 @@ impl Policy {
                 lifetime: Duration::from_millis(sessions.lifetime_ms),
             },
             most_sessions: sessions.most.into(),
+            governed: config.governed(),
             keeps_outputs: config.history.outputs,
             header: config.tenants.header,
             users: config.tenants.users.iter().map(|name| user(name)).collect::<Result<_, _>>()?,
         })
+    }
+
+    /// Whether `tenant` may have what is asked for, as far as that can be told before its turn.
+    ///
+    /// # Errors
+    /// [`Error::Refused`] when the operator does not allow it.
+    pub(crate) fn admit(&self, tenant: &str, network: &Network) -> Result<(), Error> {
+        let Network::Gate(grants) = network else { return Ok(()) };
+        let allowed = &self.governed.egress(tenant).allowed;
+        let refused = |grant: &Grant| {
+            let there_are = match allowed {
+                Allowed::These(these) => {
+                    let these = these.iter().take(MOST_NAMED).map(ToString::to_string);
+                    format!("may be granted: {}", these.collect::<Vec<_>>().join(", "))
+                }
+                _ => "no place may be granted".to_owned(),
+            };
+            let what =
+                format!("network: {grant} is not among what the operator allows; {there_are}");
+            Error::Refused { what, findings: Vec::new() }
+        };
+        let strange = grants.iter().find(|grant| !allowed.allows(grant));
+        strange.map_or(Ok(()), |grant| Err(refused(grant)))
     }
 
     /// Who `user` is; nothing for a stranger.
@@ -126,6 +155,23 @@ mod tests {
             assert_eq!(open.on_behalf(&operator, name), Err(NotATenant::Malformed), "{name}");
         }
         assert_eq!(policy(|_| ()).on_behalf(&operator, "a"), Err(NotATenant::NotAllowed));
+    }
+
+    #[test]
+    fn a_place_is_granted_to_whom_the_operator_allows_it() {
+        let policy = policy(|config| {
+            config.network.allow = vec!["*.a.test:443".to_owned()];
+            let own = crate::config::NetworkOf { allow: Vec::new(), open_ranges: Vec::new() };
+            config.network.tenants.insert("acme".to_owned(), own);
+        });
+        let asked = |tenant, place: &str| {
+            let refused = policy.admit(tenant, &Network::Gate(vec![place.parse().unwrap()])).err();
+            refused.map(|error| error.to_string()).unwrap_or_default()
+        };
+        assert_eq!(asked("0", "b.a.test:443"), "");
+        assert!(asked("0", "a.test:443").ends_with("may be granted: *.a.test:443"));
+        assert!(asked("acme", "b.a.test:443").ends_with("no place may be granted"));
+        assert!(policy.admit("acme", &Network::Loopback).is_ok());
     }
 
     #[test]

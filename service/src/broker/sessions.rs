@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use belljar::{Answer, Calling, Chunk, Session};
+use belljar::{Answer, Calling, Chunk, Rules, Session};
 use tokio::sync::watch;
 use tokio::time::{Instant, sleep_until};
 
@@ -77,12 +77,17 @@ impl Broker {
         let policy = self.policy();
         let wish = request.understand(&policy.limits, policy.lives)?;
         wish.limits.check(&policy.ceiling)?;
+        policy.admit(&tenant, &wish.options.network)?;
+        let rules = policy.governed.rules(&tenant, &wish.runtime);
+        let rules = Rules { mode: rules.mode.min(wish.mode), ..rules };
         let place = self.sessions.place(&tenant, policy.most_sessions)?;
         let wanted = Wanted {
             runtime: &wish.runtime,
             limits: &wish.limits,
             floor: wish.floor,
             start: wish.options.start,
+            egress: policy.governed.egress(&tenant),
+            rules: &rules,
         };
         let sandbox = self.sandboxes.find(wanted).await?;
         let session = Box::pin(sandbox.open(wish.options)).await?;

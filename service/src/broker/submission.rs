@@ -107,6 +107,7 @@ impl Broker {
         let policy = self.policy();
         let mut wish = request.understand(&policy.limits)?;
         wish.limits.check(&policy.ceiling)?;
+        policy.admit(&tenant, &wish.source.network)?;
         // Refused here, it is no run.
         self.sandboxes.runtimes.get(&wish.runtime)?;
         let id = ulid::Ulid::generate().to_string();

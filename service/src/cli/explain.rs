@@ -1,13 +1,19 @@
 //! `--explain`: what was in force, refused and used, for a person.
 
 use super::say::table;
-use crate::json::Outcome;
+use crate::json::{NetworkRow, Outcome};
 
 pub(super) fn text(outcome: &Outcome) -> String {
     let receipt = &outcome.receipt;
     let mut text = format!(
-        "belljar: run {}: {} ({}), {} start, level {}, floor {}\n",
-        outcome.id, outcome.status, outcome.message, outcome.start, receipt.level, receipt.floor,
+        "belljar: run {}: {} ({}), {} start, level {}, floor {}, mode {}\n",
+        outcome.id,
+        outcome.status,
+        outcome.message,
+        outcome.start,
+        receipt.level,
+        receipt.floor,
+        outcome.mode,
     );
     let layers = receipt.layers.iter().map(|row| {
         let cost = format!("{} us", row.cost_us);
@@ -26,6 +32,9 @@ pub(super) fn text(outcome: &Outcome) -> String {
         let count = format!("{} x", denial.count);
         [count, denial.what.clone(), denial.rule.to_string(), denial.hint.to_string()]
     });
+    if let Some(network) = &outcome.network {
+        section(&mut text, "network", &table(&connections(network)));
+    }
     section(&mut text, "refused", &table(&denials.collect::<Vec<_>>()));
     section(&mut text, "time", &table(&times(outcome)));
     let used = [
@@ -35,6 +44,20 @@ pub(super) fn text(outcome: &Outcome) -> String {
     ];
     section(&mut text, "used", &table(&used));
     text
+}
+
+/// What was granted, and what became of every connection.
+fn connections(network: &NetworkRow) -> Vec<[String; 4]> {
+    let granted = [&*network.kind, "granted", &network.grants.join(", "), ""].map(str::to_owned);
+    let rows = network.connections.iter().map(|row| {
+        let address = row.address.clone().unwrap_or_default();
+        let passed = format!("{} bytes out, {} in", row.sent_bytes, row.received_bytes);
+        [format!("{}:{}", row.host, row.port), row.verdict.to_string(), address, passed]
+    });
+    let more = network.unrecorded_connections;
+    let more = (more > 0)
+        .then(|| [format!("and {more} more"), String::new(), String::new(), String::new()]);
+    [granted].into_iter().chain(rows).chain(more).collect()
 }
 
 fn times(outcome: &Outcome) -> [[String; 2]; 4] {

@@ -25,7 +25,7 @@ const ELF_MAGIC: &[u8] = b"\x7fELF";
 /// Who waits longer may not know for what.
 const SILENCE: Duration = Duration::from_secs(1);
 /// When neither the caller nor the code says.
-const USUAL_RUNTIME: &str = "python";
+pub(super) const USUAL_RUNTIME: &str = "python";
 
 /// Reads all that `options` name, and decides the runtime.
 ///
@@ -35,7 +35,7 @@ pub(super) fn read(
     options: &mut RunOptions,
     runtimes: &Runtimes,
 ) -> Result<(String, Source), Error> {
-    let (detected, mut source) = code(options, runtimes)?;
+    let (detected, mut source) = code(options.code.take(), options.file.as_deref(), runtimes)?;
     let runtime = options.runtime.take().or(detected);
     for arg in options.args.drain(..) {
         source = source.arg(arg);
@@ -64,14 +64,22 @@ pub(super) fn read(
     Ok((runtime.unwrap_or_else(|| USUAL_RUNTIME.to_owned()), source))
 }
 
-fn code(options: &mut RunOptions, runtimes: &Runtimes) -> Result<(Option<String>, Source), Error> {
+/// The code, or else the file, and the runtime that it looks like.
+///
+/// # Errors
+/// [`Error::Invalid`], one line that says what to do.
+pub(super) fn code(
+    code: Option<String>,
+    file: Option<&Path>,
+    runtimes: &Runtimes,
+) -> Result<(Option<String>, Source), Error> {
     let detect = |name: &str, head: &[u8]| {
         runtimes.detect(name, head).map(|runtime| runtime.name().to_owned())
     };
-    if let Some(code) = options.code.take() {
+    if let Some(code) = code {
         return Ok((detect("", code.as_bytes()), Source::code(code)));
     }
-    let Some(path) = &options.file else {
+    let Some(path) = file else {
         return invalid("nothing to run: give -c CODE, a file, or - for standard input".to_owned());
     };
     if path.as_os_str() == "-" {

@@ -52,6 +52,15 @@ pub(super) struct LimitOptions {
     /// Bytes of all files collected [default: 16M]
     #[arg(long, allow_negative_numbers = true, value_name = "SIZE", value_parser = words::size)]
     artifact_bytes: Option<u64>,
+    /// Connections to granted places at one time [default: 64]
+    #[arg(long, allow_negative_numbers = true, value_name = "N")]
+    connections: Option<u32>,
+    /// Bytes to and from granted places together [default: 256M]
+    #[arg(long, allow_negative_numbers = true, value_name = "SIZE", value_parser = words::size)]
+    network_bytes: Option<u64>,
+    /// The same in each second [default: 128M]
+    #[arg(long, allow_negative_numbers = true, value_name = "SIZE", value_parser = words::size)]
+    network_rate: Option<u64>,
 }
 
 impl LimitOptions {
@@ -71,27 +80,14 @@ impl LimitOptions {
             file_bytes: self.file_size,
             artifacts: self.artifacts,
             artifact_bytes: self.artifact_bytes,
+            connections: self.connections,
+            network_bytes: self.network_bytes,
+            network_bytes_per_s: self.network_rate,
         }
     }
 
     /// The defaults with what was asked for.
     pub(super) fn limits(&self) -> Limits {
-        let strict = Limits::strict();
-        Limits {
-            memory_bytes: self.memory.unwrap_or(strict.memory_bytes),
-            cpu: self.cpu.unwrap_or(strict.cpu),
-            wall: self.wall.unwrap_or(strict.wall),
-            descriptors: self.fds.unwrap_or(strict.descriptors),
-            stdout_bytes: self.stdout_limit.unwrap_or(strict.stdout_bytes),
-            stderr_bytes: self.stderr_limit.unwrap_or(strict.stderr_bytes),
-            on_output_limit: self.on_output_limit.unwrap_or(strict.on_output_limit),
-            processes: self.processes.unwrap_or(strict.processes),
-            disk_bytes: self.disk.unwrap_or(strict.disk_bytes),
-            inodes: self.inodes.unwrap_or(strict.inodes),
-            file_bytes: self.file_size.unwrap_or(strict.file_bytes),
-            artifacts: self.artifacts.unwrap_or(strict.artifacts),
-            artifact_bytes: self.artifact_bytes.unwrap_or(strict.artifact_bytes),
-            ..strict
-        }
+        self.named().over(&Limits::strict())
     }
 }

@@ -46,8 +46,11 @@ async fn pass_on(socket: &Path, signals: &mut Signals) -> Result<(), Error> {
 /// A service of its own, for the one who is at the other end of the standard streams.
 async fn embedded(options: McpOptions, signals: &mut Signals) -> Result<(), Error> {
     let places = Places { file: options.config, set: options.set };
-    let mut config = places.load()?.config;
+    let loaded = places.load()?;
+    serve::complain_of_modes(&loaded);
+    let mut config = loaded.config;
     bound(&mut config, &options.limits);
+    options.grants.amend(&mut config);
     let sandboxes = serve::sandboxes(&options.warmth, options.runtimes, &config, signals).await?;
     let Some(sandboxes) = sandboxes else { return Ok(()) };
     let (store, _) = serve::store(None, &config).await?;

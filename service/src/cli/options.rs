@@ -3,12 +3,13 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
-use belljar::Floor;
+use belljar::{Floor, Mode};
 use clap::{Args, Parser, Subcommand};
 use clap_complete::Shell;
 
+use super::granted::GrantOptions;
 use super::limits::LimitOptions;
-use super::words::{self, Mode};
+use super::words;
 use crate::client::Host;
 
 /// Run untrusted code in throwaway processes that the kernel confines.
@@ -24,6 +25,9 @@ pub(super) enum Command {
     /// Run code in a jar of its own
     #[command(after_help = EXIT_STATUS)]
     Run(Box<RunOptions>),
+    /// Say where code breaks the rules of its language, without running it
+    #[command(after_help = CHECK_STATUS)]
+    Check(CheckOptions),
     /// Serve runs over a Unix socket (HTTP and JSON), some of them from jars that wait
     #[command(after_help = LIMITS_OF_WARMTH)]
     Serve(Box<ServeOptions>),
@@ -71,8 +75,15 @@ Sizes are bytes, or a number with K, M, G or T; times are seconds, or a number w
 
 Exit status: the payload's own; 128+n for signal n; 124 when its time is up, wall or processor;
 137 when its memory is; 153 when it was killed for too much output; 159 when it was killed for a
-forbidden system call; 129, 130 or 143 when belljar was interrupted; 125 when it refused or failed.
-With --json it is 0 for every outcome.";
+forbidden system call; 129, 130 or 143 when belljar was interrupted; 126 when the rules of its
+language or the operator do not let it run; 125 when belljar refused otherwise or failed. With --json
+it is 0 for every outcome.";
+
+const CHECK_STATUS: &str = "\
+Rules are advice, and no boundary: code that keeps them is confined like any other.
+
+Exit status: 0 when the code keeps the rules, 1 when it does not, and 125 when belljar could not
+check it.";
 
 const DIAL: &str = "\
 Bytes are passed on as they are, until the service has no more. The end of standard input ends what
@@ -88,14 +99,15 @@ SIGTERM and SIGINT end it: no run begins any more, those that go on have --grace
 signal kills them. Exit status: 0, and 125 when it refused or failed.";
 
 const LIMITS_OF_MODELS: &str = "\
-Limits that are named here are what a run has, and the most that a model can ask for. The end of
-standard input ends everything that runs.";
+Limits that are named here are what a run has, and the most that a model can ask for. So are a mode,
+and places: without --allow-net a model can ask for none. The end of standard input ends everything
+that runs.";
 
 /// What is offered to a model, and where it takes place.
 #[derive(Debug, Args)]
 pub(super) struct McpOptions {
     /// Offer what the service offers that listens there, in its jars and under its configuration
-    #[arg(long, value_name = "PATH", conflicts_with_all = ["config", "set", "warmth", "runtimes", "limits"])]
+    #[arg(long, value_name = "PATH", conflicts_with_all = ["config", "set", "warmth", "runtimes", "limits", "grants"])]
     pub(super) socket: Option<PathBuf>,
     /// The configuration, as for serve
     #[arg(long, value_name = "FILE")]
@@ -110,6 +122,8 @@ pub(super) struct McpOptions {
     pub(super) runtimes: Option<PathBuf>,
     #[command(flatten)]
     pub(super) limits: LimitOptions,
+    #[command(flatten)]
+    pub(super) grants: GrantOptions,
 }
 
 /// What waits.
@@ -314,10 +328,37 @@ pub(super) struct RunOptions {
     #[arg(long, value_name = "GLOB")]
     pub(super) collect: Vec<String>,
 
-    /// Not yet: every run is without a network
-    #[arg(long, value_name = "HOST:PORT", hide = true)]
-    pub(super) allow_net: Vec<String>,
-    /// Not yet: the language has no rules beyond those of the jar
-    #[arg(long, default_value = "full", value_parser = words::mode, hide = true)]
+    #[command(flatten)]
+    pub(super) grants: GrantOptions,
+    /// Keep a secret outside, for the headers of requests to this one place, which is granted. What
+    /// runs has a word that stands for it
+    #[arg(long, value_name = "NAME=HOST:PORT")]
+    pub(super) bind_secret: Vec<String>,
+}
+
+#[derive(Debug, Args)]
+pub(super) struct CheckOptions {
+    /// A file with code, or - for code from standard input
+    pub(super) file: Option<PathBuf>,
+    /// Code, instead of a file
+    #[arg(short, long, allow_hyphen_values = true, conflicts_with = "file")]
+    pub(super) code: Option<String>,
+    /// The language; found by extension or #! line otherwise, and python at last
+    #[arg(short, long, value_name = "NAME")]
+    pub(super) runtime: Option<String>,
+    /// Whose rules: off, restricted, standard or full
+    #[arg(long, value_name = "MODE", default_value = "standard", value_parser = words::mode)]
     pub(super) mode: Mode,
+    /// Modules, or commands of a shell, that mode standard has besides its own
+    #[arg(long, value_name = "NAME", value_delimiter = ',')]
+    pub(super) modules: Vec<String>,
+    /// Add the runtimes of a directory of *.toml files (or set `BELLJAR_RUNTIMES`)
+    #[arg(long, value_name = "DIR")]
+    pub(super) runtimes: Option<PathBuf>,
+    /// Print one line of JSON
+    #[arg(long, conflicts_with = "sarif")]
+    pub(super) json: bool,
+    /// Print SARIF 2.1.0, which editors and code reviews read
+    #[arg(long)]
+    pub(super) sarif: bool,
 }

@@ -94,5 +94,11 @@ fn only_here(options: &RunOptions, source: &Source) -> Option<&'static str> {
     if !options.read_only.is_empty() {
         return Some("--read-only");
     }
+    if !options.grants.modules.is_empty() {
+        return Some("--modules");
+    }
+    if !options.grants.open_range.is_empty() {
+        return Some("--open-range");
+    }
     matches!(source.code, Code::Program(_)).then_some("running an executable")
 }

@@ -52,11 +52,6 @@ enum End {
 }
 
 pub(super) fn main(mut options: RunOptions) -> Result<ExitCode, Error> {
-    if let Some(host) = options.allow_net.first() {
-        let what =
-            format!("--allow-net {host}: networks cannot be granted yet; pass data as files");
-        return Err(Error::Invalid(what));
-    }
     if let Some(directory) = &options.out {
         collected::check(directory)?;
     } else if !options.collect.is_empty() && !options.json {
@@ -66,6 +61,7 @@ pub(super) fn main(mut options: RunOptions) -> Result<ExitCode, Error> {
     // Until all is read, which may take its time, a signal ends belljar by itself.
     let runtimes = known_runtimes(options.runtimes.clone())?;
     let (runtime, source) = input::read(&mut options, &runtimes)?;
+    let source = options.grants.grant(source, &options.bind_secret)?;
     let events = event_loop()?;
     let status = events.block_on(attend(options, Wanted { runtimes, runtime, source }));
     // A writer whose reader does not read may be left behind.
@@ -166,7 +162,9 @@ async fn start_there(
 fn builder(options: &RunOptions, wanted: &Wanted) -> Result<SandboxBuilder, Error> {
     let mut builder = Sandbox::builder(wanted.runtimes.get(&wanted.runtime)?.clone())
         .limits(options.limits.limits())
-        .floor(options.floor);
+        .floor(options.floor)
+        .egress(options.grants.egress())
+        .rules(options.grants.rules());
     if let Some(program) = &options.program {
         builder = builder.program(program);
     }

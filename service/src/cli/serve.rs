@@ -9,7 +9,7 @@ use super::interrupt::Signals;
 use super::options::{ServeOptions, WarmOptions};
 use super::{hear_children, known_runtimes, listen_to_logs, say};
 use crate::broker::Broker;
-use crate::config::{Config, Places};
+use crate::config::{Config, Loaded, Places, strange_modes};
 use crate::http::{Access, Listening, Server, usual_socket};
 use crate::logs::Logs;
 use crate::notify;
@@ -22,9 +22,11 @@ const HANG_UP: u8 = 1;
 
 pub(super) fn main(options: &ServeOptions) -> Result<ExitCode, Error> {
     let places = Places { file: options.config.clone(), set: options.set.clone() };
-    let config = places.load()?.config;
-    let logs = Logs::new(config.logs.entries as usize, LOG_BYTES);
-    listen_to_logs(Some((&logs, &config.logs.level)))?;
+    let loaded = places.load()?;
+    let logs = Logs::new(loaded.config.logs.entries as usize, LOG_BYTES);
+    listen_to_logs(Some((&logs, &loaded.config.logs.level)))?;
+    complain_of_modes(&loaded);
+    let config = loaded.config;
     // Before there is a second thread.
     let (listening, is_usual) = listening(options, &config)?;
     let failed = |error| Error::Internal("cannot wait for events".to_owned(), error);
@@ -125,10 +127,22 @@ async fn say_when_warm(broker: std::sync::Arc<Broker>, path: PathBuf) {
 
 /// What the operator changed, as far as it can change now. What makes no sense changes nothing.
 fn reload(places: &Places, broker: &Broker) {
-    let reloaded = places.load().and_then(|loaded| broker.reconfigure(&loaded.config));
+    let reloaded = places.load().and_then(|loaded| {
+        broker.reconfigure(&loaded.config)?;
+        complain_of_modes(&loaded);
+        Ok(())
+    });
     match reloaded {
         Ok(()) => say::complain("the configuration was read again"),
         Err(error) => say::complain(&format!("the configuration stays as it was: {error}")),
+    }
+}
+
+/// Says which words are no mode: the strictest one stands for them.
+pub(super) fn complain_of_modes(loaded: &Loaded) {
+    for key in strange_modes(loaded) {
+        say::complain(&format!("`{key}`: no such mode; off counts, in which nothing runs"));
+        tracing::warn!(key, "no such mode: off counts");
     }
 }
 

@@ -2,14 +2,7 @@
 
 use std::time::Duration;
 
-use belljar::{Floor, OnOutputLimit};
-
-/// How much of a language a run may use.
-#[derive(Clone, Copy, Debug)]
-pub(super) enum Mode {
-    /// All of it.
-    Full,
-}
+use belljar::{Egress, Floor, Grant, Mode, OnOutputLimit};
 
 const SIZES: [(&str, u128); 10] = [
     ("", 1),
@@ -82,15 +75,25 @@ pub(super) fn on_output_limit(word: &str) -> Result<OnOutputLimit, String> {
     }
 }
 
-/// How much of a language is allowed: all of it, as nothing narrower can be kept yet.
+/// How much of a language is allowed.
 pub(super) fn mode(word: &str) -> Result<Mode, String> {
-    match word {
-        "full" => Ok(Mode::Full),
-        "off" | "restricted" | "standard" => {
-            Err("language rules cannot be checked yet; leave it out, or write full".to_owned())
-        }
-        _ => Err("write full".to_owned()),
+    let mode = Mode::from_word(word);
+    let known = (mode.name() == word).then_some(mode);
+    known.ok_or_else(|| "write off, restricted, standard or full".to_owned())
+}
+
+/// A place that is granted, or `loopback`.
+pub(super) fn place(word: &str) -> Result<String, String> {
+    match word.parse::<Grant>() {
+        _ if word == "loopback" => Ok(word.to_owned()),
+        Ok(grant) => Ok(grant.to_string()),
+        Err(error) => Err(error.to_string()),
     }
+}
+
+/// A range of addresses.
+pub(super) fn range(word: &str) -> Result<Egress, String> {
+    crate::config::range(word)
 }
 
 /// A leading number, its unit, and what is behind them.

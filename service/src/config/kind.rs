@@ -1,5 +1,8 @@
 //! What a value may look like, in a file and as a word of the environment or of an option.
 
+use std::net::SocketAddr;
+
+use belljar::{Egress, Grant};
 use serde_json::Value;
 use toml::Value as Written;
 
@@ -24,6 +27,15 @@ pub(crate) enum Kind {
     /// Permissions, in octal.
     Mode,
     Choice(&'static [&'static str]),
+    /// A mode of the rules of languages. A word that is none is the strictest, and no error: a
+    /// service that did not start would take away more than what was to be restricted.
+    Strictness,
+    /// Places that may be granted.
+    Grants,
+    /// Ranges of addresses.
+    Ranges,
+    /// Who resolves names; empty for those of the host.
+    Resolver,
 }
 
 impl Kind {
@@ -39,6 +51,13 @@ impl Kind {
             Self::Millis => "milliseconds, or a time like \"10min\"".to_owned(),
             Self::Time => "seconds, or a time like \"500ms\"".to_owned(),
             Self::Mode => "octal permissions in quotes".to_owned(),
+            Self::Strictness => {
+                "\"off\", \"restricted\", \"standard\" or \"full\"; another word is \"off\""
+                    .to_owned()
+            }
+            Self::Grants => "list of places, like \"api.example.com:443\"".to_owned(),
+            Self::Ranges => "list of ranges, like \"10.0.0.0/8\"".to_owned(),
+            Self::Resolver => "address and port, like \"192.0.2.1:53\"".to_owned(),
             Self::Choice(words) => {
                 words.iter().map(|word| format!("\"{word}\"")).collect::<Vec<_>>().join(" or ")
             }
@@ -50,7 +69,14 @@ impl Kind {
         let wrong = || format!("expected {}", self.name());
         match (self, written) {
             (
-                Self::Text | Self::Mode | Self::Choice(_) | Self::Size | Self::Millis | Self::Time,
+                Self::Text
+                | Self::Mode
+                | Self::Choice(_)
+                | Self::Size
+                | Self::Millis
+                | Self::Time
+                | Self::Strictness
+                | Self::Resolver,
                 Written::String(word),
             ) => self.word(word),
             (
@@ -66,6 +92,10 @@ impl Kind {
                 });
                 texts.collect::<Result<Vec<_>, _>>().map(Value::Array)
             }
+            (Self::Grants | Self::Ranges, Written::Array(rows)) => {
+                let texts = rows.iter().map(|row| row.as_str().ok_or_else(wrong));
+                self.places(texts.collect::<Result<_, _>>()?)
+            }
             _ => Err(wrong()),
         }
     }
@@ -78,10 +108,14 @@ impl Kind {
             (number <= most).then(|| Value::from(number)).ok_or_else(wrong)
         };
         match self {
-            Self::Text => Ok(Value::from(word)),
-            Self::List => {
+            Self::Text | Self::Strictness => Ok(Value::from(word)),
+            Self::List | Self::Grants | Self::Ranges => {
                 let rows = word.split(',').map(str::trim).filter(|row| !row.is_empty());
-                Ok(rows.map(Value::from).collect())
+                self.places(rows.collect())
+            }
+            Self::Resolver => {
+                let is_one = word.is_empty() || word.parse::<SocketAddr>().is_ok();
+                is_one.then(|| Value::from(word)).ok_or_else(wrong)
             }
             Self::Flag => word.parse::<bool>().map(Value::Bool).map_err(|_| wrong()),
             Self::Count(least) => {
@@ -109,6 +143,18 @@ impl Kind {
         }
     }
 
+    /// A list of texts, if they are what this is a list of.
+    fn places(self, rows: Vec<&str>) -> Result<Value, String> {
+        for row in &rows {
+            match self {
+                Self::Grants => drop(row.parse::<Grant>().map_err(|error| error.to_string())?),
+                Self::Ranges => drop(range(row)?),
+                _ => {}
+            }
+        }
+        Ok(rows.into_iter().map(Value::from).collect())
+    }
+
     /// As it stands in a file.
     pub(crate) fn shown(self, value: &Value) -> String {
         const UNITS: [(u32, char); 3] = [(30, 'G'), (20, 'M'), (10, 'K')];
@@ -120,6 +166,17 @@ impl Kind {
         // JSON's strings, numbers, truths and lists are TOML's as well.
         sized.unwrap_or_else(|| crate::json::line(value))
     }
+}
+
+/// Ranges of which one is `word`.
+///
+/// # Errors
+/// When it is no range, or one that nobody can open.
+pub(crate) fn range(word: &str) -> Result<Egress, String> {
+    let range = word.parse().map_err(|_| format!("{word:?} is no range; write ADDRESS/BITS"))?;
+    let egress = Egress { open_ranges: vec![range], ..Egress::default() };
+    egress.check().map_err(|error| error.to_string())?;
+    Ok(egress)
 }
 
 /// Times as words, so that they say what they count.

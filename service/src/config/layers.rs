@@ -14,7 +14,7 @@ use nix::unistd::geteuid;
 use serde_json::{Map, Value};
 use toml::Value as Written;
 
-use super::table::{ANY_NAME, Path, Row, rows};
+use super::table::{ANY_NAME, Key, Path, Row, SECTIONS, Section, rows};
 use super::{Config, host};
 
 /// Longer than anybody writes.
@@ -44,8 +44,8 @@ pub(crate) struct Loaded {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Origin {
     Default,
-    /// Of a named tenant, which has it from the default one.
-    TenantsDefault,
+    /// Of a name, which has it from this section.
+    Inherited(&'static [&'static str]),
     File(PathBuf),
     Environment(String),
     Option,
@@ -155,20 +155,21 @@ impl Layers {
         Ok(())
     }
 
-    /// What a named tenant has none of its own of, it has from the default one.
+    /// What one with a name has none of its own of, it has from the section that it is an heir of.
     fn complete_names(&mut self) {
-        let named: Vec<_> = rows().filter(|row| row.is_pattern()).collect();
-        let given = self.values.keys().filter(|key| named.iter().any(|row| row.matches(key)));
-        let prefixes: Vec<Path> =
-            given.filter_map(|key| key.split_last().map(|(_, prefix)| prefix.to_vec())).collect();
-        for prefix in prefixes {
-            for row in &named {
-                let key: Path = prefix.iter().cloned().chain([row.key.name.to_owned()]).collect();
-                let usual = ["tenants", "default", row.key.name].map(ToOwned::to_owned).to_vec();
-                if let Some(value) = self.values.get(&usual).cloned()
+        let patterns = SECTIONS.iter().filter(|section| section.path.contains(&ANY_NAME));
+        for section in patterns {
+            let mut names: Vec<Path> =
+                self.values.keys().filter_map(|key| is_of(key, section)).collect();
+            names.dedup();
+            let all = names.iter().flat_map(|name| section.keys.iter().map(move |key| (name, key)));
+            for (prefix, Key { name, .. }) in all {
+                let key: Path = prefix.iter().cloned().chain([(*name).to_owned()]).collect();
+                let usual = section.heir_of.iter().chain([name]).map(|part| (*part).to_owned());
+                if let Some(value) = self.values.get(&usual.collect::<Path>()).cloned()
                     && !self.values.contains_key(&key)
                 {
-                    self.put(key, value, Origin::TenantsDefault);
+                    self.put(key, value, Origin::Inherited(section.heir_of));
                 }
             }
         }
@@ -215,12 +216,19 @@ impl fmt::Display for Origin {
     fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Default => out.write_str("default"),
-            Self::TenantsDefault => out.write_str("tenants.default"),
+            Self::Inherited(section) => out.write_str(&section.join(".")),
             Self::File(path) => write!(out, "file {}", path.display()),
             Self::Environment(name) => write!(out, "environment {name}"),
             Self::Option => out.write_str("option --set"),
         }
     }
+}
+
+/// The names before the last one, if it is a key of this section.
+fn is_of(key: &[String], section: &'static Section) -> Option<Path> {
+    let mut rows = section.keys.iter().map(|key| Row { section, key });
+    let (_, prefix) = key.split_last().filter(|_| rows.any(|row| row.matches(key)))?;
+    Some(prefix.to_vec())
 }
 
 /// `tenants.named."a.b".weight`.

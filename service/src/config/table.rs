@@ -10,8 +10,12 @@ pub(crate) struct Section {
     /// `NAME` is any name.
     pub(crate) path: &'static [&'static str],
     pub(crate) meaning: &'static str,
+    /// The section that has what one with a name does not say itself.
+    pub(crate) heir_of: &'static [&'static str],
     pub(crate) keys: &'static [Key],
 }
+
+const NOBODY: &[&str] = &[];
 
 #[derive(Clone, Copy)]
 pub(crate) struct Key {
@@ -107,10 +111,13 @@ pub(crate) fn rows() -> impl Iterator<Item = Row> {
 
 const HALF_OF_MEMORY: &str = "half of the memory";
 const OF_THE_DEFAULT: &str = "that of tenants.default";
+const OF_THE_RULES: &str = "that of rules";
+const OF_THE_NETWORK: &str = "that of network";
 
-pub(crate) static SECTIONS: [Section; 14] = [
+pub(crate) static SECTIONS: [Section; 19] = [
     Section {
         path: &["service"],
+        heir_of: NOBODY,
         meaning: "Where the service listens, and what it takes in.",
         keys: &[
             key("socket", Kind::Text, "The path of the Unix socket.")
@@ -124,16 +131,19 @@ pub(crate) static SECTIONS: [Section; 14] = [
     },
     Section {
         path: &["limits"],
+        heir_of: NOBODY,
         meaning: "The limits of a run, as far as its request names none.",
         keys: &LIMITS,
     },
     Section {
         path: &["ceiling"],
+        heir_of: NOBODY,
         meaning: "The most that a request may ask for.",
         keys: &CEILING,
     },
     Section {
         path: &["warm"],
+        heir_of: NOBODY,
         meaning: "Jars that are kept ready.",
         keys: &[
             key("runtimes", Kind::List, "The runtimes that have them."),
@@ -145,6 +155,7 @@ pub(crate) static SECTIONS: [Section; 14] = [
     },
     Section {
         path: &["queue"],
+        heir_of: NOBODY,
         meaning: "What goes on at one time, for all tenants together.",
         keys: &[
             key("running", Kind::Count(1), "Runs at one time.")
@@ -158,6 +169,7 @@ pub(crate) static SECTIONS: [Section; 14] = [
     },
     Section {
         path: &["tenants"],
+        heir_of: NOBODY,
         meaning: "Who uses the service.",
         keys: &[
             key("header", Kind::Flag, "Whether X-Belljar-Tenant names the tenant; otherwise the user of the other end does.").live(),
@@ -166,6 +178,7 @@ pub(crate) static SECTIONS: [Section; 14] = [
     },
     Section {
         path: &["tenants", "default"],
+        heir_of: NOBODY,
         meaning: "What each tenant may have and use. 0 is no bound but that of the service.",
         keys: &[
             key("running", Kind::Count(0), RUNNING).live(),
@@ -177,6 +190,7 @@ pub(crate) static SECTIONS: [Section; 14] = [
     },
     Section {
         path: &["tenants", "named", ANY_NAME],
+        heir_of: &["tenants", "default"],
         meaning: "The same for the tenant of this name.",
         keys: &[
             key("running", Kind::Count(0), RUNNING).usually(OF_THE_DEFAULT).live(),
@@ -187,7 +201,54 @@ pub(crate) static SECTIONS: [Section; 14] = [
         ],
     },
     Section {
+        path: &["rules"],
+        heir_of: NOBODY,
+        meaning: "The rules of languages: advice for whoever writes code, and no boundary. A request can only be stricter.",
+        keys: &[
+            key("mode", Kind::Strictness, "How much of its language a run may use: nothing, no imports, a list of modules, or all.").live(),
+            key("modules", Kind::List, "Modules, or commands of a shell, that mode standard has besides its own.").live(),
+        ],
+    },
+    Section {
+        path: &["rules", "runtimes", ANY_NAME],
+        heir_of: &["rules"],
+        meaning: "The same for the runtime of this name; the stricter mode counts, and modules are added.",
+        keys: &[
+            key("mode", Kind::Strictness, MODE).usually(OF_THE_RULES).live(),
+            key("modules", Kind::List, MODULES).usually(OF_THE_RULES).live(),
+        ],
+    },
+    Section {
+        path: &["rules", "tenants", ANY_NAME],
+        heir_of: &["rules"],
+        meaning: "And for the tenant of this name.",
+        keys: &[
+            key("mode", Kind::Strictness, MODE).usually(OF_THE_RULES).live(),
+            key("modules", Kind::List, MODULES).usually(OF_THE_RULES).live(),
+        ],
+    },
+    Section {
+        path: &["network"],
+        heir_of: NOBODY,
+        meaning: "What of a network runs may ask for. They have none unless they ask.",
+        keys: &[
+            key("allow", Kind::Grants, ALLOW).live(),
+            key("open_ranges", Kind::Ranges, OPEN_RANGES).live(),
+            key("resolver", Kind::Resolver, "Who resolves names, instead of whom the host asks.").live(),
+        ],
+    },
+    Section {
+        path: &["network", "tenants", ANY_NAME],
+        heir_of: &["network"],
+        meaning: "The same for the tenant of this name, instead of what stands in `network`.",
+        keys: &[
+            key("allow", Kind::Grants, ALLOW).usually(OF_THE_NETWORK).live(),
+            key("open_ranges", Kind::Ranges, OPEN_RANGES).usually(OF_THE_NETWORK).live(),
+        ],
+    },
+    Section {
         path: &["sessions"],
+        heir_of: NOBODY,
         meaning: "Interpreters that stay between calls.",
         keys: &[
             key("most", Kind::Count(0), "Sessions at one time, of which a tenant has at most half; with 0 there are none.").live(),
@@ -197,6 +258,7 @@ pub(crate) static SECTIONS: [Section; 14] = [
     },
     Section {
         path: &["history"],
+        heir_of: NOBODY,
         meaning: "What is remembered of runs that are over.",
         keys: &[
             key("path", Kind::Text, "The SQLite file; \"none\" for memory only.")
@@ -209,6 +271,7 @@ pub(crate) static SECTIONS: [Section; 14] = [
     },
     Section {
         path: &["logs"],
+        heir_of: NOBODY,
         meaning: "What the service says about itself.",
         keys: &[
             key("level", Kind::Choice(&["off", "error", "warn", "info", "debug", "trace"]), "The least important that is kept for /v1/logs."),
@@ -217,19 +280,23 @@ pub(crate) static SECTIONS: [Section; 14] = [
     },
     Section {
         path: &["metrics"],
+        heir_of: NOBODY,
         meaning: "Numbers for a monitoring system.",
         keys: &[key("enabled", Kind::Flag, "Whether /metrics answers.")],
     },
     Section {
         path: &["mcp"],
+        heir_of: NOBODY,
         meaning: "The door for models.",
         keys: &[
             key("enabled", Kind::Flag, "Whether /mcp answers."),
             key("origins", Kind::List, "Web pages, by origin, from which it may be used."),
+            key("mode", Kind::Strictness, "The mode of what models run, where it is stricter than that of `rules`.").live(),
         ],
     },
     Section {
         path: &["runtimes"],
+        heir_of: NOBODY,
         meaning: "Languages of the operator's own.",
         keys: &[
             key("directory", Kind::Text, "A directory of *.toml files, each with a runtime.")
@@ -244,8 +311,13 @@ const CPU: &str = "Processor time of all its runs in a minute; what is above is 
 const RUNS: &str = "Runs that come in a minute.";
 const WEIGHT: &str = "Turns that it has for one of a tenant with weight 1, when both wait.";
 
+const MODE: &str = "The mode.";
+const MODULES: &str = "The modules, or commands.";
+const ALLOW: &str = "Places that may be granted: `api.example.com:443`, `*.example.com:443`, `192.0.2.7:5432`, `192.0.2.0/24:443`.";
+const OPEN_RANGES: &str = "Private ranges that may be reached all the same: `10.1.0.0/16`. Loopback, link-local and metadata addresses stay closed.";
+
 /// By the names of the contract. The last one has no ceiling.
-const LIMITS: [Key; 13] = [
+const LIMITS: [Key; 16] = [
     key("memory_bytes", Kind::Size, "Memory of all processes together.").live(),
     key("cpu_ms", Kind::Millis, "Processor time of all processes together.").live(),
     key("wall_ms", Kind::Millis, "Elapsed time.").live(),
@@ -258,6 +330,9 @@ const LIMITS: [Key; 13] = [
     key("file_bytes", Kind::Size, "Bytes of one written file.").live(),
     key("artifacts", Kind::Count(0), "Files collected.").live(),
     key("artifact_bytes", Kind::Size, "Bytes of all files collected.").live(),
+    key("connections", Kind::Count(1), "Connections to granted places at one time.").live(),
+    key("network_bytes", Kind::Size, "Bytes to and from granted places together.").live(),
+    key("network_bytes_per_s", Kind::Size, "The same in each second.").live(),
     key(
         "on_output_limit",
         Kind::Choice(&["truncate", "kill"]),
@@ -266,8 +341,12 @@ const LIMITS: [Key; 13] = [
     .live(),
 ];
 
-const CEILING: [Key; 12] = {
-    let [
+const CEILING: [Key; 15] = {
+    let [memory, cpu, wall, descriptors, stdout, stderr, processes, disk, inodes, rest @ ..] =
+        LIMITS;
+    let [file, count, size, connections, bytes, rate, _] = rest;
+    let memory = memory.usually("half of the memory, at most \"64G\"");
+    [
         memory,
         cpu,
         wall,
@@ -280,8 +359,8 @@ const CEILING: [Key; 12] = {
         file,
         count,
         size,
-        _,
-    ] = LIMITS;
-    let memory = memory.usually("half of the memory, at most \"64G\"");
-    [memory, cpu, wall, descriptors, stdout, stderr, processes, disk, inodes, file, count, size]
+        connections,
+        bytes,
+        rate,
+    ]
 };

@@ -52,6 +52,14 @@ fn other(row: Row) -> (&'static str, &'static str, Value) {
         Kind::Millis => (r#""1min 1ms""#, "60001", Value::from(60_001)),
         Kind::Time => ("7", "7000ms", Value::from("7s")),
         Kind::Mode => (r#""0640""#, "0640", Value::from("0640")),
+        Kind::Strictness => (r#""standard""#, "standard", Value::from("standard")),
+        Kind::Grants => (
+            r#"["a.test:1", "10.0.0.0/8:2"]"#,
+            "a.test:1,10.0.0.0/8:2",
+            serde_json::json!(["a.test:1", "10.0.0.0/8:2"]),
+        ),
+        Kind::Ranges => (r#"["10.0.0.0/8"]"#, "10.0.0.0/8", serde_json::json!(["10.0.0.0/8"])),
+        Kind::Resolver => (r#""192.0.2.1:53""#, "192.0.2.1:53", Value::from("192.0.2.1:53")),
         Kind::Choice(words) => {
             let (toml, word) = if words.contains(&"kill") {
                 (r#""kill""#, "kill")
@@ -78,6 +86,9 @@ fn beside(row: Row) -> &'static [&'static str] {
         (["ceiling"], "file_bytes") => &["limits.file_bytes=1"],
         (["ceiling"], "artifacts") => &["limits.artifacts=1"],
         (["ceiling"], "artifact_bytes") => &["limits.artifact_bytes=1"],
+        (["ceiling"], "connections") => &["limits.connections=1"],
+        (["ceiling"], "network_bytes") => &["limits.network_bytes=1"],
+        (["ceiling"], "network_bytes_per_s") => &["limits.network_bytes_per_s=1"],
         _ => &[],
     }
 }
@@ -123,8 +134,10 @@ fn every_row_has_a_field_a_default_a_variable_and_a_type() {
 #[test]
 fn every_field_has_a_row() {
     fn leaves(prefix: &str, value: &Value, found: &mut BTreeSet<String>) {
+        const NAMED: [&str; 4] =
+            ["tenants.named", "rules.runtimes", "rules.tenants", "network.tenants"];
         match value {
-            Value::Object(map) if !(map.is_empty() && prefix == "tenants.named") => {
+            Value::Object(map) if !(map.is_empty() && NAMED.contains(&prefix)) => {
                 for (name, value) in map {
                     let dot = if prefix.is_empty() { "" } else { "." };
                     leaves(&format!("{prefix}{dot}{name}"), value, found);
@@ -138,6 +151,12 @@ fn every_field_has_a_row() {
     leaves("", &tree(&Config::default()), &mut found);
     let named = tree(&Config::default())["tenants"]["default"].clone();
     leaves("tenants.named.NAME", &named, &mut found);
+    let set = ["rules.runtimes.NAME.mode=off", "rules.tenants.NAME.mode=off"];
+    let set = [&set[..], &["network.tenants.NAME.allow=a.test:1"]].concat();
+    let named = tree(&load("", &[], &set).unwrap().config);
+    for (section, kind) in [("rules", "runtimes"), ("rules", "tenants"), ("network", "tenants")] {
+        leaves(&format!("{section}.{kind}"), &named[section][kind], &mut found);
+    }
     let known: Vec<_> = rows().map(Row::dotted).collect();
     assert_eq!(found, known.iter().cloned().collect());
     assert_eq!(found.len(), known.len());
@@ -184,6 +203,14 @@ fn what_no_file_could_mean_is_refused_by_name() {
         ("[service]\nbody_bytes = \"1X\"", "`service.body_bytes`: write bytes"),
         ("[logs]\nlevel = \"loud\"", "`logs.level`: expected \"off\" or"),
         ("[mcp]\norigins = [true]", "`mcp.origins`: expected list"),
+        ("[network]\nallow = [\"a.test\"]", "`network.allow`: \"a.test\" cannot be granted"),
+        ("[network]\nopen_ranges = [\"10\"]", "`network.open_ranges`: \"10\" is no range"),
+        (
+            "[network]\nopen_ranges = [\"169.254.0.0/16\"]",
+            "`network.open_ranges`: 169.254.0.0/16 cannot be opened",
+        ),
+        ("[network]\nresolver = \"dns\"", "`network.resolver`: expected address and port"),
+        ("[rules.runtimes]\npython = \"off\"", "unknown key `rules.runtimes.python`"),
     ] {
         let refused = load(text, &[], &[]).unwrap_err();
         assert!(refused.starts_with(&format!("/c.toml: {what}")), "{refused}");
@@ -228,6 +255,30 @@ fn a_named_tenant_has_what_it_does_not_say_from_the_default() {
 }
 
 #[test]
+fn a_name_has_what_it_does_not_say_from_the_section_above() {
+    let text = "[rules]\nmode = \"standard\"\n[rules.runtimes.js]\nmodules = [\"util\"]\n\
+                [network]\nallow = [\"a.test:1\"]\n[network.tenants.acme]\nopen_ranges = []\n";
+    let loaded = load(text, &[], &[]).unwrap();
+    let js = &loaded.config.rules.runtimes["js"];
+    assert_eq!((js.mode.as_str(), js.modules.len()), ("standard", 1));
+    assert_eq!(loaded.config.network.tenants["acme"].allow, ["a.test:1"]);
+    let shown = in_force(&loaded, false);
+    let line = shown.lines().find(|line| line.starts_with("rules.runtimes.js.mode = \"standard\""));
+    assert!(line.is_some_and(|line| line.ends_with("# rules")), "{shown}");
+}
+
+#[test]
+fn a_word_that_is_no_mode_is_told_of_and_is_the_strictest() {
+    let text = "[rules]\nmode = \"standard\"\n[rules.tenants.acme]\nmode = \"strict\"\n";
+    let loaded = load(text, &[], &[]).unwrap();
+    assert_eq!(strange_modes(&loaded), ["rules.tenants.acme.mode"]);
+    assert_eq!(loaded.config.governed().rules("acme", "js").mode, belljar::Mode::Off);
+    let shown = in_force(&loaded, false);
+    assert!(shown.contains("c.toml; no such mode, and so \"off\"\n"), "{shown}");
+    assert!(explanation().contains("another word is \"off\""));
+}
+
+#[test]
 fn the_file_with_every_key_says_what_is_so_without_it() {
     let text = default_file();
     assert_eq!(load(&text, &[], &[]).unwrap().config, Config::default());
@@ -237,8 +288,14 @@ fn the_file_with_every_key_says_what_is_so_without_it() {
         text.lines().map(|line| if is_key(&line) { &line[2..] } else { line }).collect();
     let loaded = load(&all.join("\n"), &[], &[]).unwrap();
     assert!(loaded.origins.values().all(|origin| matches!(origin, Origin::File(_))));
-    assert_eq!(loaded.config.tenants.named["NAME"], Quota::default());
-    assert_eq!(Config { tenants: Config::default().tenants, ..loaded.config }, Config::default());
+    let mut config = loaded.config;
+    assert_eq!(config.tenants.named.remove("NAME"), Some(Quota::default()));
+    let full = RulesOf { mode: "full".to_owned(), modules: Vec::new() };
+    assert_eq!(config.rules.runtimes.remove("NAME").as_ref(), Some(&full));
+    assert_eq!(config.rules.tenants.remove("NAME"), Some(full));
+    let nothing = NetworkOf { allow: Vec::new(), open_ranges: Vec::new() };
+    assert_eq!(config.network.tenants.remove("NAME"), Some(nothing));
+    assert_eq!(config, Config::default());
 }
 
 #[test]

@@ -1,8 +1,10 @@
 //! The table as people read it.
 
+use belljar::Mode;
 use serde_json::{Map, Value};
 
 use super::Config;
+use super::kind::Kind;
 use super::layers::{Loaded, Origin, dotted};
 use super::table::{ANY_NAME, Path, Row, SECTIONS, Section, rows};
 
@@ -45,11 +47,12 @@ pub(crate) fn default_file() -> String {
             let row = Row { section, key };
             let usual = key.usually.map(|words| format!(" By default {words}."));
             comment(&mut text, &format!("{}{}", key.meaning, usual.unwrap_or_default()));
-            let value = if row.is_pattern() {
-                defaults.pointer(&format!("/tenants/default/{}", key.name))
+            let place: Vec<_> = if row.is_pattern() {
+                section.heir_of.iter().copied().chain([key.name]).collect()
             } else {
-                row.path().try_fold(&defaults, |value, name| value.get(name))
+                row.path().collect()
             };
+            let value = place.iter().try_fold(&defaults, |value, name| value.get(name));
             let value = value.map(|value| key.kind.shown(value)).unwrap_or_default();
             text.extend(["# ", key.name, " = ", &value, "\n"]);
         }
@@ -88,6 +91,7 @@ pub(crate) fn in_force(loaded: &Loaded, as_json: bool) -> String {
     let at = |path: &Path| path.iter().try_fold(&values, |value, name| value.get(name));
     let mut text = String::new();
     let mut origins = Map::new();
+    let strange = strange_modes(loaded);
     for section in &SECTIONS {
         for (path, origin) in of(section, loaded) {
             let kind = rows().find(|row| row.matches(path)).map(|row| row.key.kind);
@@ -95,7 +99,9 @@ pub(crate) fn in_force(loaded: &Loaded, as_json: bool) -> String {
             let name = dotted(path);
             let shown = shown.unwrap_or_default();
             let set = format!("{name} = {shown}");
-            text.extend([format!("{set:<44} # {origin}\n")]);
+            let is_strange = strange.contains(&name);
+            let note = if is_strange { "; no such mode, and so \"off\"" } else { "" };
+            text.extend([format!("{set:<44} # {origin}{note}\n")]);
             origins.insert(name, Value::from(origin.to_string()));
         }
     }
@@ -105,6 +111,18 @@ pub(crate) fn in_force(loaded: &Loaded, as_json: bool) -> String {
         return format!("{}\n", crate::json::line(&all));
     }
     text
+}
+
+/// The keys whose word is no mode, which the strictest one stands for.
+pub(crate) fn strange_modes(loaded: &Loaded) -> Vec<String> {
+    let values = serde_json::to_value(&loaded.config).unwrap_or_default();
+    let is_strange = |path: &&Path| {
+        let is_mode = |row: &Row| row.matches(path) && row.key.kind == Kind::Strictness;
+        let value = path.iter().try_fold(&values, |value, name| value.get(name));
+        let word = value.and_then(Value::as_str).filter(|_| rows().any(|row| is_mode(&row)));
+        word.is_some_and(|word| Mode::from_word(word).name() != word)
+    };
+    loaded.origins.keys().filter(is_strange).map(|path| dotted(path)).collect()
 }
 
 const AFTERWARDS: &str = "\

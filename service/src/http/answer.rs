@@ -82,7 +82,7 @@ impl From<Problem> for Refusal {
         let status = match &*problem.code {
             "invalid_request" => StatusCode::BAD_REQUEST,
             "cancelled" | "session_busy" => StatusCode::CONFLICT,
-            "unauthorized" => StatusCode::FORBIDDEN,
+            "unauthorized" | "policy_refused" => StatusCode::FORBIDDEN,
             "not_found" => StatusCode::NOT_FOUND,
             "unknown_runtime" | "key_reused" => StatusCode::UNPROCESSABLE_ENTITY,
             "overloaded" if problem.fault == Whose::Caller => StatusCode::TOO_MANY_REQUESTS,

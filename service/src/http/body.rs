@@ -4,12 +4,14 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use http_body_util::BodyExt;
-use hyper::StatusCode;
 use hyper::body::{Body, Incoming};
+use hyper::{Request, StatusCode};
+use serde::de::DeserializeOwned;
 use tokio::time::timeout;
 
 use super::Server;
 use super::answer::Refusal;
+use super::headers;
 use super::room::Taken;
 
 /// The largest request, unless the operator says otherwise.
@@ -28,6 +30,22 @@ pub(super) async fn read(
 ) -> Result<(Vec<u8>, Taken), Refusal> {
     let late = || Refusal::invalid(StatusCode::REQUEST_TIMEOUT, "the body came too slowly");
     timeout(PATIENCE, gather(server, tenant, body)).await.unwrap_or_else(|_| Err(late()))
+}
+
+/// What the body of `request` says as JSON, and the room that it takes up.
+///
+/// # Errors
+/// As for [`read`], and when it is something else.
+pub(super) async fn understood<T: DeserializeOwned>(
+    server: &Server,
+    tenant: &Arc<str>,
+    request: Request<Incoming>,
+) -> Result<(T, Taken), Refusal> {
+    headers::only(request.uri().query(), &[])?;
+    let (bytes, room) = read(server, tenant, request.into_body()).await?;
+    let invalid =
+        |error: serde_json::Error| Refusal::invalid(StatusCode::BAD_REQUEST, error.to_string());
+    Ok((serde_json::from_slice(&bytes).map_err(invalid)?, room))
 }
 
 async fn gather(

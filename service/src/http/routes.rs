@@ -7,7 +7,7 @@ use hyper::body::Incoming;
 use hyper::{HeaderMap, Method, Request, StatusCode};
 
 use super::answer::{Answer, Refusal, not_found, tell};
-use super::{Server, USUAL_BODY_BYTES, headers, host, mcp, past, runs, sessions};
+use super::{Server, USUAL_BODY_BYTES, check, headers, host, mcp, past, runs, sessions};
 use crate::broker::{Caller, NotATenant};
 use crate::json::{Problem, Whose};
 use crate::openapi;
@@ -43,6 +43,7 @@ pub(super) async fn answer(
         (&Method::POST, ["v1", "runs", id, "stdin"]) => {
             runs::feed(server, tenant, id, request).await
         }
+        (&Method::POST, ["v1", "check"]) => check::answer(server, tenant, request).await,
         (_, ["v1", "sessions", ..]) => return sessions(server, tenant, request).await,
         (_, ["mcp"]) => mcp::answer(server, tenant, request).await,
         (&Method::GET, ["v1", "runtimes"]) => host::runtimes(server).await,
@@ -58,7 +59,7 @@ pub(super) async fn answer(
         (
             _,
             ["healthz" | "readyz" | "metrics" | "openapi.json"]
-            | ["v1", "runs" | "runtimes" | "version" | "host" | "logs"]
+            | ["v1", "runs" | "check" | "runtimes" | "version" | "host" | "logs"]
             | ["v1", "runs", _]
             | ["v1", "runs", _, "events" | "stdin"],
         ) => Err(wrong_method()),

@@ -9,12 +9,10 @@ use hyper::body::{Bytes, Frame, Incoming};
 use hyper::header::{HeaderValue, LOCATION};
 use hyper::{Request, StatusCode};
 use serde::Serialize;
-use serde::de::DeserializeOwned;
 
 use super::answer::{Answer, Refusal, done, stream, tell};
 use super::events::{framed, over, row};
 use super::headers::{self, Form};
-use super::room::Taken;
 use super::{Server, body};
 use crate::broker::{Called, Calls};
 use crate::json::{self, CallRequest, Encoded, SessionPage, SessionRequest};
@@ -30,7 +28,7 @@ pub(super) async fn open(
     tenant: Arc<str>,
     request: Request<Incoming>,
 ) -> Result<Answer, Refusal> {
-    let (request, room) = understood::<SessionRequest>(server, &tenant, request).await?;
+    let (request, room) = body::understood::<SessionRequest>(server, &tenant, request).await?;
     let row = server.broker.open_session(tenant, request, Box::new(room)).await?;
     let mut answer = tell(StatusCode::CREATED, &row);
     if let Ok(place) = HeaderValue::from_str(&format!("/v1/sessions/{}", row.id)) {
@@ -47,7 +45,7 @@ pub(super) async fn call(
     request: Request<Incoming>,
 ) -> Result<Answer, Refusal> {
     let form = headers::events(request.headers());
-    let (request, _room) = understood::<CallRequest>(server, tenant, request).await?;
+    let (request, _room) = body::understood::<CallRequest>(server, tenant, request).await?;
     let calls = server.broker.call(tenant, id, request).await?;
     match form {
         Some(form) => Ok(stream(form, events(calls, form))),
@@ -75,18 +73,6 @@ pub(super) fn interrupt(server: &Server, tenant: &str, id: &str) -> Result<Answe
 pub(super) async fn close(server: &Server, tenant: &str, id: &str) -> Result<Answer, Refusal> {
     server.broker.session(tenant, id)?.close().await?;
     Ok(done())
-}
-
-async fn understood<T: DeserializeOwned>(
-    server: &Server,
-    tenant: &Arc<str>,
-    request: Request<Incoming>,
-) -> Result<(T, Taken), Refusal> {
-    headers::only(request.uri().query(), &[])?;
-    let (bytes, room) = body::read(server, tenant, request.into_body()).await?;
-    let invalid =
-        |error: serde_json::Error| Refusal::invalid(StatusCode::BAD_REQUEST, error.to_string());
-    Ok((serde_json::from_slice(&bytes).map_err(invalid)?, room))
 }
 
 /// A call as it happens.

@@ -35,6 +35,12 @@ pub(crate) struct LimitsRow {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) artifact_bytes: Option<u64>,
     #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) connections: Option<u32>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) network_bytes: Option<u64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) network_bytes_per_s: Option<u64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) on_output_limit: Option<WhenFull>,
 }
 
@@ -64,7 +70,9 @@ impl LimitsRow {
             file_bytes: self.file_bytes.unwrap_or(usual.file_bytes),
             artifacts: self.artifacts.unwrap_or(usual.artifacts),
             artifact_bytes: self.artifact_bytes.unwrap_or(usual.artifact_bytes),
-            ..usual.clone()
+            connections: self.connections.unwrap_or(usual.connections),
+            network_bytes: self.network_bytes.unwrap_or(usual.network_bytes),
+            network_bytes_per_s: self.network_bytes_per_s.unwrap_or(usual.network_bytes_per_s),
         }
     }
 }
@@ -85,6 +93,9 @@ impl From<&Limits> for LimitsRow {
             file_bytes: Some(limits.file_bytes),
             artifacts: Some(limits.artifacts),
             artifact_bytes: Some(limits.artifact_bytes),
+            connections: Some(limits.connections),
+            network_bytes: Some(limits.network_bytes),
+            network_bytes_per_s: Some(limits.network_bytes_per_s),
         }
     }
 }

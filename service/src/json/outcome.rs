@@ -3,10 +3,12 @@
 use std::borrow::Cow;
 use std::time::Duration;
 
+use belljar::Mode;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize, Serializer};
 
 use super::data::{Base64, Encoding};
+use super::network::NetworkRow;
 use super::rich::{ErrorRow, ResultRow};
 use super::{Labels, LimitsRow, now_ms, rfc3339};
 
@@ -33,6 +35,12 @@ pub(crate) struct Outcome {
     pub(crate) artifacts: Vec<Artifact>,
     pub(crate) artifact_errors: Vec<String>,
     pub(crate) denials: Vec<Denial>,
+    /// What it made of its network; nothing for a run without one.
+    #[serde(default)]
+    pub(crate) network: Option<NetworkRow>,
+    /// The rules of its language that were in force.
+    #[serde(default = "full")]
+    pub(crate) mode: Word,
     pub(crate) limits: LimitsRow,
     pub(crate) receipt: Receipt,
     /// The value of its last expression, where it was asked for.
@@ -142,6 +150,8 @@ impl From<belljar::Outcome> for Outcome {
             artifacts: outcome.artifacts.into_iter().map(Into::into).collect(),
             artifact_errors: outcome.artifact_errors,
             denials: outcome.denials.into_iter().map(Into::into).collect(),
+            network: outcome.network.map(Into::into),
+            mode: Cow::Borrowed(outcome.mode.name()),
             limits: LimitsRow::from(&outcome.limits),
             receipt: outcome.receipt.into(),
             result: outcome.value.map(Into::into),
@@ -170,7 +180,7 @@ impl From<belljar::Denied> for Denial {
             kind: Cow::Borrowed(denial.kind),
             what: denial.what,
             rule: Cow::Borrowed(denial.rule),
-            hint: denial.hint.clone(),
+            hint: denial.hint,
             count: denial.count,
         }
     }
@@ -197,6 +207,11 @@ impl From<belljar::Receipt> for Receipt {
             notes: receipt.notes,
         }
     }
+}
+
+/// Of outcomes that were kept before there were others.
+fn full() -> Word {
+    Cow::Borrowed(Mode::Full.name())
 }
 
 /// To the microsecond.

@@ -6,6 +6,8 @@ use belljar::{Error, Fault};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use super::FindingRow;
+
 /// When somebody who was refused for want of room may come again.
 const RETRY_AFTER_MS: u32 = 1000;
 
@@ -24,6 +26,9 @@ pub(crate) struct Problem {
     pub(crate) errno: Option<i32>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) retry_after_ms: Option<u32>,
+    /// Where the code breaks the rules of its language.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub(crate) findings: Vec<FindingRow>,
 }
 
 /// [`Fault`] in JSON.
@@ -67,6 +72,7 @@ impl Problem {
             layer: None,
             errno: None,
             retry_after_ms: None,
+            findings: Vec::new(),
         }
     }
 }
@@ -76,6 +82,10 @@ impl From<&Error> for Problem {
         let (layer, errno) = match error {
             Error::Unenforceable { what, errno, .. } => (Some(what.as_str().into()), Some(*errno)),
             _ => (None, None),
+        };
+        let findings = match error {
+            Error::Refused { findings, .. } => findings.iter().map(Into::into).collect(),
+            _ => Vec::new(),
         };
         let fault = match error.fault() {
             Fault::Caller => Whose::Caller,
@@ -87,6 +97,7 @@ impl From<&Error> for Problem {
             hint: error.hint().map(ToOwned::to_owned),
             layer,
             errno,
+            findings,
             ..Self::new(error.code(), fault, error.to_string())
         }
     }

@@ -2,10 +2,11 @@
 
 use std::collections::BTreeMap;
 
-use belljar::{Code, Error, Floor, Limits, Source, SourceFile, StartChoice};
+use belljar::{Code, Error, Floor, Limits, Mode, Source, SourceFile, StartChoice};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use super::allowed::{bound, lower, mode, network, words};
 use super::data::{Data, Encoded, Encoding};
 use super::{Labels, LimitsRow};
 
@@ -39,6 +40,9 @@ pub(crate) struct Request {
     limits: LimitsRow,
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     network: Vec<String>,
+    /// Secrets that stay outside, each for the headers of requests to one granted place.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    secret_hosts: BTreeMap<String, String>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     mode: Option<String>,
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
@@ -111,6 +115,13 @@ impl Request {
             stdin: Some(source.stdin).filter(|it| !it.is_empty()).map(|it| Data::new(&it)),
             env: source.env.into_iter().collect(),
             secrets: secrets.map(|(name, value)| (name.to_owned(), Data::new(value))).collect(),
+            network: words(&source.network),
+            secret_hosts: source
+                .bound_secrets
+                .into_iter()
+                .map(|(name, place)| (name, place.to_string()))
+                .collect(),
+            mode: (source.mode != Mode::Full).then(|| source.mode.name().to_owned()),
             limits,
             collect: source.collect,
             floor: Some(floor.name().to_owned()),
@@ -119,20 +130,30 @@ impl Request {
         })
     }
 
+    /// Wants no more of the language than `most`.
+    pub(crate) fn lower(&mut self, most: Mode) {
+        lower(&mut self.mode, most);
+    }
+
     /// Adds a file that came beside the request.
     pub(crate) fn add(&mut self, path: String, bytes: Vec<u8>) {
         self.beside.push(SourceFile { path, bytes });
     }
 
     /// # Errors
-    /// [`Error::Invalid`] for what makes no sense, or cannot be granted yet.
+    /// [`Error::Invalid`] for what makes no sense, [`Error::Refused`] for a mode that is none.
     pub(crate) fn understand(self, usual: &Limits) -> Result<Wish, Error> {
-        self.refuse_what_comes_later()?;
         let floor = match self.floor.as_deref() {
             None => Floor::STRICT,
             Some(word) => floor(word).map_err(|why| Error::Invalid(format!("floor: {why}")))?,
         };
-        let mut source = code(self.code, self.files, self.beside, self.entry)?;
+        let mut files = self.files.into_iter().map(FileRow::file).collect::<Result<Vec<_>, _>>()?;
+        files.extend(self.beside);
+        let mut source = program(self.code, files, self.entry)?;
+        source.mode = mode(self.mode.as_deref())?;
+        source.network = network(&self.network)?;
+        let is_secret = |name: &str| self.secrets.contains_key(name);
+        source.bound_secrets = bound(&self.secret_hosts, is_secret, &source.network)?;
         source.args = self.args;
         source.env = self.env.into_iter().collect();
         source.collect = self.collect;
@@ -152,19 +173,6 @@ impl Request {
         check(&self.labels)?;
         let (runtime, limits, labels) = (self.runtime, self.limits.over(usual), self.labels);
         Ok(Wish { runtime, limits, floor, source, labels })
-    }
-
-    fn refuse_what_comes_later(&self) -> Result<(), Error> {
-        let refused = |what: &str| Err(Error::Invalid(what.to_owned()));
-        if !self.network.is_empty() && self.network != ["none"] {
-            return refused("network: none can be granted yet; pass data as files");
-        }
-        if self.mode.as_deref().is_some_and(|mode| mode != "full") {
-            return refused(
-                "mode: language rules cannot be checked yet; leave it out, or say full",
-            );
-        }
-        Ok(())
     }
 }
 
@@ -196,14 +204,14 @@ pub(crate) fn floor(word: &str) -> Result<Floor, String> {
 
 /// Code, or files of which one is the code. The others are there to be read, and not bounded as
 /// code is.
-fn code(
+///
+/// # Errors
+/// [`Error::Invalid`] when it says both, or neither.
+pub(super) fn program(
     code: Option<String>,
-    files: Vec<FileRow>,
-    beside: Vec<SourceFile>,
+    mut files: Vec<SourceFile>,
     entry: Option<String>,
 ) -> Result<Source, Error> {
-    let mut files = files.into_iter().map(FileRow::file).collect::<Result<Vec<_>, _>>()?;
-    files.extend(beside);
     let mut source = match (code, entry) {
         (Some(code), None) => Source::code(code),
         (None, Some(entry)) => {
@@ -263,6 +271,8 @@ impl From<SourceFile> for FileRow {
 
 #[cfg(test)]
 mod tests {
+    use belljar::{Grant, Network};
+
     use super::*;
 
     fn understood(json: &str) -> Result<Wish, String> {
@@ -273,6 +283,7 @@ mod tests {
     #[test]
     fn a_source_travels_unharmed() {
         let main = SourceFile { path: "main.py".to_owned(), bytes: b"print(1)".to_vec() };
+        let place: Grant = "a.test:443".parse().unwrap();
         let source = Source::files(vec![main], "main.py")
             .arg("-x")
             .stdin(b"\xff".to_vec())
@@ -281,6 +292,9 @@ mod tests {
             .collect("*.png")
             .secret("KEY", b"\xfe".to_vec())
             .unwrap()
+            .network(Network::Gate(vec![place.clone(), "*.b.test:80".parse().unwrap()]))
+            .bind_secret("KEY", place)
+            .mode(Mode::Standard)
             .start(StartChoice::Fresh);
         let named = LimitsRow { wall_ms: Some(7), ..LimitsRow::default() };
         let request = Request::new("python".to_owned(), source.clone(), named, Floor::L3).unwrap();
@@ -292,7 +306,7 @@ mod tests {
     }
 
     #[test]
-    fn what_makes_no_sense_or_comes_later_is_refused_by_name() {
+    fn what_makes_no_sense_is_refused_by_name() {
         for (json, mentions) in [
             (r#"{"code":"1"}"#, "runtime"),
             (r#"{"runtime":"js"}"#, "nothing to run"),
@@ -304,14 +318,19 @@ mod tests {
             (r#"{"runtime":"js","code":"1","limits":{"wall_ms":-1}}"#, "-1"),
             (r#"{"runtime":"js","code":"1","start":"warm"}"#, "warm"),
             (r#"{"runtime":"js","code":"1","floor":"L9"}"#, "floor"),
-            (r#"{"runtime":"js","code":"1","network":["a:1"]}"#, "network"),
-            (r#"{"runtime":"js","code":"1","mode":"restricted"}"#, "mode"),
+            (r#"{"runtime":"js","code":"1","network":["a"]}"#, "network: \"a\" cannot be granted"),
+            (r#"{"runtime":"js","code":"1","network":["none","a:1"]}"#, "network"),
+            (r#"{"runtime":"js","code":"1","mode":"strict"}"#, "off, restricted, standard or full"),
+            (r#"{"runtime":"js","code":"1","secret_hosts":{"A":"a:1"}}"#, "not among the secrets"),
+            (
+                r#"{"runtime":"js","code":"1","secrets":{"A":"v"},"network":["a:2"],"secret_hosts":{"A":"a:1"}}"#,
+                "a:1 is not among the places",
+            ),
             (r#"{"runtime":"js","code":"1","secrets":{"low":"x"}}"#, "low"),
             (r#"{"runtime":"js","code":"1","stdin":{"content":"*","encoding":"base64"}}"#, "stdin"),
         ] {
             let refusal = understood(json).err().unwrap();
             assert!(refusal.contains(mentions), "{json}: {refusal}");
         }
-        assert!(understood(r#"{"runtime":"js","code":"1","mode":"full","network":[]}"#).is_ok());
     }
 }

@@ -4,10 +4,11 @@ use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use belljar::{Answer, AnswerStatus, Call, Error, Floor, Limits, SessionOptions};
+use belljar::{Answer, AnswerStatus, Call, Error, Floor, Limits, Mode, SessionOptions};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use super::allowed::{bound, lower, mode, network};
 use super::data::Data;
 use super::outcome::{Artifact, Outcome, Output, OutputRow, millis};
 use super::request::{FileRow, StartWord, check, invalid};
@@ -32,6 +33,13 @@ pub(crate) struct SessionRequest {
     secrets: BTreeMap<String, Data>,
     #[serde(default)]
     files: Vec<FileRow>,
+    #[serde(default)]
+    network: Vec<String>,
+    /// Secrets that stay outside, each for the headers of requests to one granted place.
+    #[serde(default)]
+    secret_hosts: BTreeMap<String, String>,
+    /// Of all its calls.
+    mode: Option<String>,
     floor: Option<String>,
     #[serde(default)]
     start: StartWord,
@@ -54,6 +62,7 @@ pub(crate) struct SessionWish {
     pub(crate) limits: Limits,
     pub(crate) floor: Floor,
     pub(crate) options: SessionOptions,
+    pub(crate) mode: Mode,
     pub(crate) call_limits: CallLimits,
     pub(crate) idle: Duration,
     pub(crate) labels: Labels,
@@ -122,6 +131,11 @@ pub(crate) struct CallAnswer {
 }
 
 impl SessionRequest {
+    /// Wants no more of the language than `most`.
+    pub(crate) fn lower(&mut self, most: Mode) {
+        lower(&mut self.mode, most);
+    }
+
     /// # Errors
     /// [`Error::Invalid`] for what makes no sense.
     pub(crate) fn understand(self, usual: &Limits, lives: Lives) -> Result<SessionWish, Error> {
@@ -130,7 +144,11 @@ impl SessionRequest {
             None => Floor::STRICT,
             Some(word) => super::floor(word).map_err(|why| invalid("floor", &why))?,
         };
-        let mut options = SessionOptions::new().start(self.start.into());
+        let network = network(&self.network)?;
+        let is_secret = |name: &str| self.secrets.contains_key(name);
+        let bound_secrets = bound(&self.secret_hosts, is_secret, &network)?;
+        let mut options = SessionOptions::new().start(self.start.into()).network(network);
+        options.bound_secrets = bound_secrets;
         options.env = self.env.into_iter().collect();
         options.files = files(self.files)?;
         for (name, value) in self.secrets {
@@ -153,6 +171,7 @@ impl SessionRequest {
             limits: Limits { wall, ..self.limits.over(usual) },
             floor,
             options,
+            mode: mode(self.mode.as_deref())?,
             call_limits: self.call_limits,
             idle: at_most(self.idle_ms, lives.idle, "idle_ms")?,
             labels: self.labels,

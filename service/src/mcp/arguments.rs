@@ -6,15 +6,15 @@ use rmcp::model::JsonObject;
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 
-use crate::json::{CallRequest, Data, Problem, Request, SessionRequest};
+use crate::json::{CallRequest, CheckRequest, Data, Problem, Request, SessionRequest};
 
 /// An argument, and how it is explained to a model.
 pub(super) type Offer = (&'static str, &'static str);
 
-/// What of a run is offered. The floor of protection, a network and the rules of a language are
-/// for whoever started the server to decide.
+/// What of a run is offered. The floor of protection is for whoever started the server to decide; so
+/// are places, of which a run is granted those that it asks for, and the mode, which it can lower.
 #[rustfmt::skip]
-pub(super) const RUN: [Offer; 13] = [
+pub(super) const RUN: [Offer; 16] = [
     ("runtime", "The language: python, node, js, bash and others; list_runtimes tells which are installed. Leave it out with a session."),
     ("code", "The program, as text. Give either this, or files and entry."),
     ("files", "Files to put into /work before the program starts: data to read, or the program itself when entry names one of them."),
@@ -23,6 +23,9 @@ pub(super) const RUN: [Offer; 13] = [
     ("stdin", "Standard input: text, or an object of content and encoding for bytes. Empty without it."),
     ("env", "Environment variables. Not for anything secret."),
     ("secrets", SECRETS),
+    ("network", NETWORK),
+    ("secret_hosts", SECRET_HOSTS),
+    ("mode", MODE),
     ("limits", "What the run may use, where that differs from the defaults. With a session, only wall_ms."),
     ("collect", "Which files below /work to return when the program has ended, such as [\"*.png\", \"out/**\"]. Images come back as images, the rest as links. None without it."),
     ("rich", "Also return the value of the last expression, figures as images, and errors in parts (python; node and js: the value)."),
@@ -32,7 +35,7 @@ pub(super) const RUN: [Offer; 13] = [
 
 /// What of a session is offered.
 #[rustfmt::skip]
-pub(super) const SESSION: [Offer; 9] = [
+pub(super) const SESSION: [Offer; 12] = [
     ("runtime", "The language: python, node or bash."),
     ("limits", "What the whole session may use, where that differs from the defaults."),
     ("call_limits", "What each call may take."),
@@ -41,7 +44,20 @@ pub(super) const SESSION: [Offer; 9] = [
     ("env", "Environment variables. Not for anything secret."),
     ("secrets", SECRETS),
     ("files", "Files to put into /work."),
+    ("network", NETWORK),
+    ("secret_hosts", SECRET_HOSTS),
+    ("mode", MODE),
     ("labels", "Names and values that are repeated wherever the session is listed."),
+];
+
+/// What can be checked.
+#[rustfmt::skip]
+pub(super) const CHECK: [Offer; 5] = [
+    ("runtime", "The language."),
+    ("code", "The program, as text. Give either this, or files and entry."),
+    ("files", "The files of the program."),
+    ("entry", "Which of them is the program, instead of code."),
+    ("mode", MODE),
 ];
 
 /// What of a run makes sense where a session goes on. The only limit among them is `wall_ms`.
@@ -49,6 +65,13 @@ const CALL: [&str; 5] = ["code", "stdin", "files", "collect", "limits"];
 
 #[rustfmt::skip]
 const SECRETS: &str = "Secrets by name. python: import belljar; belljar.secrets[NAME]. node and js: belljar.secrets.NAME. Others: the file /run/secrets/NAME. They are blotted out of all output.";
+
+#[rustfmt::skip]
+const NETWORK: &str = "Places that the program connects to, each as host:port, such as [\"api.example.com:443\"]; or [\"loopback\"] for servers that it starts and asks itself. Only what the operator allows is granted; a refusal lists it. None without it.";
+#[rustfmt::skip]
+const SECRET_HOSTS: &str = "Secrets that the program never sees, each with the one place of network whose requests get it in their headers.";
+#[rustfmt::skip]
+const MODE: &str = "How much of the language the program may use: restricted (no imports), standard (a list of modules) or full. It can only be stricter than what the operator says. Leave it out.";
 
 /// What `run_code` is asked for.
 pub(super) enum Ask {
@@ -84,6 +107,13 @@ pub(super) fn run_code(mut arguments: JsonObject) -> Result<Ask, Problem> {
 /// What is wrong with it, without the value of any secret.
 pub(super) fn open_session(arguments: JsonObject) -> Result<SessionRequest, Problem> {
     offered(&arguments, &SESSION.map(|(name, _)| name))?;
+    understood(arguments)
+}
+
+/// # Errors
+/// What is wrong with it.
+pub(super) fn check_code(arguments: JsonObject) -> Result<CheckRequest, Problem> {
+    offered(&arguments, &CHECK.map(|(name, _)| name))?;
     understood(arguments)
 }
 
@@ -136,7 +166,7 @@ mod tests {
 
     #[test]
     fn what_is_not_offered_is_refused_by_name() {
-        for name in ["floor", "network", "mode", "stdin_open", "cdoe"] {
+        for name in ["floor", "stdin_open", "cdoe"] {
             let mut arguments = json!({ "runtime": "js", "code": "1" });
             arguments[name] = json!("x");
             let refusal = refused(arguments);

@@ -11,7 +11,7 @@ use super::progress::{self, Pulse};
 use super::schema::{RuntimeList, SessionList};
 use super::{Handler, content, tools};
 use crate::broker::{Called, Submission, Submitted};
-use crate::json::{self, CallRequest, Problem, Request, SessionRequest};
+use crate::json::{self, CallRequest, CheckRequest, Problem, Request, SessionRequest};
 
 impl Handler {
     /// # Errors
@@ -27,6 +27,7 @@ impl Handler {
                 Ask::Run(request) => self.run(*request, context).await,
                 Ask::Call(session, request) => self.call_session(&session, request, context).await,
             },
+            tools::CHECK_CODE => self.check(arguments::check_code(arguments)?, context).await,
             tools::LIST_RUNTIMES => self.list_runtimes(arguments).await,
             tools::OPEN_SESSION => {
                 self.open_session(arguments::open_session(arguments)?, context).await
@@ -50,11 +51,23 @@ impl Handler {
         }
     }
 
-    async fn run(
+    async fn check(
         &self,
-        request: Request,
+        mut request: CheckRequest,
         context: &RequestContext<RoleServer>,
     ) -> Result<CallToolResult, Problem> {
+        request.lower(self.broker.policy().governed.models);
+        let tenant = self.caller(context)?.tenant;
+        let answer = self.broker.check(&tenant, request).await?;
+        Ok(content::plain(content::checked(&answer), &answer))
+    }
+
+    async fn run(
+        &self,
+        mut request: Request,
+        context: &RequestContext<RoleServer>,
+    ) -> Result<CallToolResult, Problem> {
+        request.lower(self.broker.policy().governed.models);
         let mut caller = self.caller(context)?;
         let submission = Submission {
             tenant: caller.tenant.clone(),
@@ -107,9 +120,10 @@ impl Handler {
 
     async fn open_session(
         &self,
-        request: SessionRequest,
+        mut request: SessionRequest,
         context: &RequestContext<RoleServer>,
     ) -> Result<CallToolResult, Problem> {
+        request.lower(self.broker.policy().governed.models);
         let caller = self.caller(context)?;
         let room = caller.take_room();
         let row = self.broker.open_session(caller.tenant, request, room).await?;

@@ -9,7 +9,10 @@ use serde::Serialize;
 use serde_json::Value;
 
 use super::shelf::Shelf;
-use crate::json::{Artifact, CallAnswer, Denial, ErrorRow, Outcome, Output, ResultRow, RuntimeRow};
+use crate::json::{
+    Artifact, CallAnswer, CheckAnswer, Denial, ErrorRow, FindingRow, Outcome, Output, Problem,
+    ResultRow, RuntimeRow,
+};
 
 /// Of each end of an output that is too long to be shown.
 const END_BYTES: usize = 4 << 10;
@@ -90,6 +93,30 @@ pub(super) fn runtimes(runtimes: &[RuntimeRow]) -> String {
         line(&mut text, &format!("{}: {state}", row.name));
     }
     text
+}
+
+/// What a model is told of code that was not let run.
+pub(super) fn refused(problem: &Problem) -> CallToolResult {
+    let mut text = format!("not run: {}\n", problem.message);
+    rows(&mut text, "what to change", &lines(&problem.findings));
+    let mut result = CallToolResult::error(vec![ContentBlock::text(text)]);
+    result.structured_content = serde_json::to_value(problem).ok();
+    result
+}
+
+/// Findings as text.
+pub(super) fn checked(answer: &CheckAnswer) -> String {
+    let mut text = format!("mode {}: {} findings\n", answer.mode, answer.findings.len());
+    rows(&mut text, "what to change", &lines(&answer.findings));
+    text
+}
+
+fn lines(findings: &[FindingRow]) -> Vec<String> {
+    let line = |row: &FindingRow| {
+        let FindingRow { text, message, advice, .. } = row;
+        format!("{}: `{text}`: {message}; {advice}", row.place("code"))
+    };
+    findings.iter().map(line).collect()
 }
 
 /// A result that is a value and a text.

@@ -8,8 +8,11 @@ use schemars::{JsonSchema, Schema};
 use serde::Serialize;
 use serde_json::{Value, json};
 
-use super::arguments::{Offer, RUN, SESSION};
-use crate::json::{CallAnswer, Outcome, Request, RuntimeRow, SessionRequest, SessionRow};
+use super::arguments::{CHECK, Offer, RUN, SESSION};
+use crate::json::{
+    CallAnswer, CheckAnswer, CheckRequest, Outcome, Problem, Request, RuntimeRow, SessionRequest,
+    SessionRow,
+};
 
 /// What `list_runtimes` answers. Before 2026-07-28 such an answer had to be an object.
 #[derive(Serialize, JsonSchema)]
@@ -34,9 +37,20 @@ pub(super) fn run_code(usual: &Limits, most: &Limits) -> JsonObject {
     schema
 }
 
-/// What it answers: an outcome, or what came of a call in a session.
+/// What `check_code` takes.
+pub(super) fn check_code(usual: &Limits, most: &Limits) -> JsonObject {
+    taken::<CheckRequest>(&CHECK, usual, most)
+}
+
+/// And what it answers; or why nothing was checked.
+pub(super) fn findings() -> JsonObject {
+    let either = [given::<CheckAnswer>(), given::<Problem>()];
+    object(json!({ "type": "object", "anyOf": either }))
+}
+
+/// What `run_code` answers: an outcome, what came of a call in a session, or why nothing was run.
 pub(super) fn outcome() -> JsonObject {
-    let either = [given::<Outcome>(), given::<CallAnswer>()];
+    let either = [given::<Outcome>(), given::<CallAnswer>(), given::<Problem>()];
     object(json!({ "type": "object", "anyOf": either }))
 }
 
@@ -45,9 +59,9 @@ pub(super) fn open_session(usual: &Limits, most: &Limits) -> JsonObject {
     taken::<SessionRequest>(&SESSION, usual, most)
 }
 
-/// And what it answers.
+/// And what it answers; or why none was opened.
 pub(super) fn session() -> JsonObject {
-    given::<SessionRow>()
+    object(json!({ "type": "object", "anyOf": [given::<SessionRow>(), given::<Problem>()] }))
 }
 
 /// What a tool takes that is about one session, and answers.
@@ -157,7 +171,7 @@ fn bound(limits: &mut Value, usual: &Limits, most: &Limits) {
 mod tests {
     use super::*;
 
-    fn all() -> [JsonObject; 8] {
+    fn all() -> [JsonObject; 10] {
         let (usual, most) = (Limits::strict(), Limits::ceiling());
         [
             run_code(&usual, &most),
@@ -168,6 +182,8 @@ mod tests {
             one_session(),
             runtimes(),
             nothing(),
+            check_code(&usual, &most),
+            findings(),
         ]
     }
 

@@ -8,6 +8,7 @@ use rmcp::model::{JsonObject, Tool, ToolAnnotations};
 use super::schema;
 
 pub(super) const RUN_CODE: &str = "run_code";
+pub(super) const CHECK_CODE: &str = "check_code";
 pub(super) const LIST_RUNTIMES: &str = "list_runtimes";
 pub(super) const OPEN_SESSION: &str = "open_session";
 pub(super) const CLOSE_SESSION: &str = "close_session";
@@ -16,7 +17,10 @@ pub(super) const INTERRUPT_SESSION: &str = "interrupt_session";
 
 const RUN_CODE_DOES: &str = "\
 Run a program in a sandbox and return its output, exit status and files. Without a session the \
-sandbox is thrown away afterwards; there is no network.";
+sandbox is thrown away afterwards; it has a network only as far as network says.";
+const CHECK_CODE_DOES: &str = "\
+Say where a program breaks the rules of its language that run_code would refuse it for, and what to \
+write instead, without running it.";
 const LIST_RUNTIMES_DOES: &str = "\
 List the languages that run_code knows, which of them are installed, and their versions.";
 const OPEN_SESSION_DOES: &str = "\
@@ -27,7 +31,7 @@ const LIST_SESSIONS_DOES: &str = "List the sessions that are open.";
 const INTERRUPT_SESSION_DOES: &str = "\
 Interrupt the call that runs in a session, as Ctrl-C does. The session stays, with its state.";
 
-/// What a call does beyond its answer. Nothing that any tool does leaves the sandboxes.
+/// What a call does beyond its answer. What leaves the sandboxes goes to places that an operator allows.
 #[derive(Clone, Copy)]
 enum Acts {
     /// It only looks.
@@ -46,6 +50,10 @@ pub(super) fn all(usual: &Limits, most: &Limits) -> Vec<Tool> {
     let (one, nothing) = (schema::one_session, schema::nothing);
     vec![
         tool(RUN_CODE, "Run code in a sandbox", RUN_CODE_DOES, Acts::Adds)(run, schema::outcome()),
+        tool(CHECK_CODE, "Check code", CHECK_CODE_DOES, Acts::Never)(
+            schema::check_code(usual, most),
+            schema::findings(),
+        ),
         tool(LIST_RUNTIMES, "List languages", LIST_RUNTIMES_DOES, Acts::Never)(
             nothing(),
             schema::runtimes(),
@@ -76,7 +84,7 @@ fn tool(
         .read_only(matches!(acts, Acts::Never))
         .destructive(matches!(acts, Acts::Ends | Acts::Stops))
         .idempotent(matches!(acts, Acts::Never | Acts::Ends))
-        .open_world(false);
+        .open_world(matches!(acts, Acts::Adds));
     move |takes, gives| {
         Tool::new(name, does, Arc::new(takes))
             .with_title(title)

@@ -64,6 +64,11 @@ const RUN_EXAMPLES: &[(&str, &str)] = &[
         r#"{"runtime":"python","code":"import belljar; print(len(belljar.secrets['TOKEN']))","secrets":{"TOKEN":"abc"}}"#,
     ),
     (
+        "loopback",
+        r#"{"runtime":"python","code":"import socket\nprint(socket.create_server(('127.0.0.1', 0)).fileno() > 2)","network":["loopback"]}"#,
+    ),
+    ("mode", r#"{"runtime":"python","code":"import math\nprint(math.pi)","mode":"standard"}"#),
+    (
         "input",
         r#"{"runtime":"python","code":"import sys; print(sys.stdin.read(), sys.argv[1:])","args":["-v"],"stdin":"hello","env":{"TZ":"UTC"}}"#,
     ),
@@ -211,6 +216,20 @@ pub(super) const PLACES: &[Place] = &[
         summary: "End the call that runs, and keep the state of the session.",
         headers: &[TENANT],
         answers: &[(204, "", "")],
+        ..NOTHING
+    },
+    Place {
+        method: "post",
+        path: "/v1/check",
+        id: "check",
+        summary: "Where code breaks the rules of its language, without running it. Advice, not a boundary.",
+        headers: &[TENANT],
+        body: Body::Json("CheckRequest"),
+        examples: &[(
+            "python",
+            r#"{"runtime":"python","code":"import os\nprint(os.getcwd())","mode":"standard"}"#,
+        )],
+        answers: &[(200, JSON, "CheckAnswer")],
         ..NOTHING
     },
     Place {

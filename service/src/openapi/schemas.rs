@@ -6,8 +6,8 @@ use serde_json::{Map, Value};
 
 use crate::http::ProblemRow;
 use crate::json::{
-    CallAnswer, CallRequest, HistoryPage, HostRow, LogPage, Outcome, PendingRow, Request,
-    RuntimeRow, SessionPage, SessionRequest, SessionRow, VersionRow,
+    CallAnswer, CallRequest, CheckAnswer, CheckRequest, HistoryPage, HostRow, LogPage, Outcome,
+    PendingRow, Request, RuntimeRow, SessionPage, SessionRequest, SessionRow, VersionRow,
 };
 
 const PLACE: &str = "/components/schemas";
@@ -18,6 +18,7 @@ pub(super) fn all() -> Map<String, Value> {
     taken.add::<Request>("RunRequest");
     taken.add::<SessionRequest>("SessionRequest");
     taken.add::<CallRequest>("CallRequest");
+    taken.add::<CheckRequest>("CheckRequest");
     let mut given = Named::new(SchemaSettings::draft2020_12().for_serialize());
     given.add::<Outcome>("Outcome");
     given.add::<PendingRow<'_>>("PendingRun");
@@ -25,6 +26,7 @@ pub(super) fn all() -> Map<String, Value> {
     given.add::<SessionRow>("Session");
     given.add::<SessionPage>("SessionPage");
     given.add::<CallAnswer>("CallAnswer");
+    given.add::<CheckAnswer>("CheckAnswer");
     given.add::<Vec<RuntimeRow>>("Runtimes");
     given.add::<HostRow<'_>>("Host");
     given.add::<VersionRow>("Version");

@@ -1,2 +1,29 @@
 //! Every list of the rules, once: what checks them, what holds them inside a jar, and what documents
 //! them is made from these.
+
+pub(super) mod python;
+
+use std::collections::HashSet;
+use std::sync::OnceLock;
+
+/// A list of words, written as one text.
+pub(super) struct Words {
+    text: &'static str,
+    set: OnceLock<HashSet<&'static str>>,
+}
+
+const fn words(text: &'static str) -> Words {
+    Words { text, set: OnceLock::new() }
+}
+
+impl Words {
+    /// Whether it has a word.
+    pub(super) fn has(&self, word: &str) -> bool {
+        self.set.get_or_init(|| self.iter().collect()).contains(word)
+    }
+
+    /// As they are written.
+    pub(super) fn iter(&self) -> impl Iterator<Item = &'static str> + use<> {
+        self.text.split_ascii_whitespace()
+    }
+}

@@ -266,11 +266,7 @@ impl Interpreter {
 
     /// What a source file of this name is written in, as far as there are rules for it.
     pub(crate) fn language(&self, path: &str) -> Option<Language> {
-        let extension = Path::new(path).extension().and_then(|it| it.to_str()).unwrap_or_default();
-        match (self.runtime.rules?, extension) {
-            (Language::JavaScript, "ts" | "mts" | "cts") => Some(Language::TypeScript),
-            (language, _) => Some(language),
-        }
+        self.runtime.language(path)
     }
 
     /// Whether the jars of this runtime depend on the program that runs in them.

@@ -6,14 +6,17 @@ from dataclasses import dataclass, field
 from typing import Any, Literal, Mapping, Optional, Sequence, TypedDict, Union
 
 __all__ = [
-    "Artifact", "BelljarError", "BelljarTimeout", "Call", "CallOptions", "Data", "Denial", "Denied",
-    "Ended", "Event", "Frame", "LayerState", "LimitState", "Limits", "Outcome", "Output",
-    "Overloaded", "Queued", "Raised", "Receipt", "Result", "RunOptions", "SessionOptions",
-    "Started", "Unreachable",
+    "Artifact", "BelljarError", "BelljarTimeout", "Call", "CallOptions", "Connection", "Data",
+    "Denial", "Denied", "Ended", "Event", "Finding", "Frame", "LayerState", "LimitState", "Limits",
+    "Mode", "Network", "Outcome", "Output", "Overloaded", "Queued", "Raised", "Receipt", "Result",
+    "RunOptions", "SessionOptions", "Started", "Unreachable",
 ]
 
 #: Text, or bytes as they are.
 Data = Union[str, bytes]
+
+#: How much of its language the code may use.
+Mode = Literal["off", "restricted", "standard", "full"]
 
 
 class Limits(TypedDict, total=False):
@@ -31,6 +34,9 @@ class Limits(TypedDict, total=False):
     file_bytes: int
     artifacts: int
     artifact_bytes: int
+    connections: int
+    network_bytes: int
+    network_bytes_per_s: int
     on_output_limit: Literal["truncate", "kill"]
 
 
@@ -54,8 +60,12 @@ class RunOptions(TypedDict, total=False):
     rich: bool
     labels: Mapping[str, str]
     start: Literal["any", "fresh", "cold"]
+    #: Places as ``host:port``, or ``["loopback"]``; none without it.
     network: Sequence[str]
-    mode: Literal["off", "restricted", "standard", "full"]
+    #: Secrets that stay outside, each for the headers of requests to one place of ``network``.
+    secret_hosts: Mapping[str, str]
+    #: At most what the operator says.
+    mode: Mode
     floor: str
     #: Seconds until the caller leaves, which ends the run. ``limits`` hold without anybody waiting.
     timeout: Optional[float]
@@ -72,6 +82,9 @@ class SessionOptions(TypedDict, total=False):
     env: Mapping[str, str]
     secrets: Mapping[str, Data]
     files: Mapping[str, Data]
+    network: Sequence[str]
+    secret_hosts: Mapping[str, str]
+    mode: Mode
     labels: Mapping[str, str]
 
 
@@ -103,6 +116,49 @@ class Denial:
     rule: str = ""
     hint: str = ""
     count: int = 1
+
+
+@dataclass(frozen=True)
+class Connection:
+    """One that the code asked for."""
+
+    host: str = ""
+    port: int = 0
+    #: What it was pinned to, with the port.
+    address: Optional[str] = None
+    opened_ms: float = 0.0
+    duration_ms: float = 0.0
+    sent_bytes: int = 0
+    received_bytes: int = 0
+    #: ``closed``, or why it was refused or cut off.
+    verdict: str = ""
+
+
+@dataclass(frozen=True)
+class Network:
+    """What a run made of its network."""
+
+    #: ``loopback`` or ``gate``.
+    kind: str = ""
+    grants: tuple[str, ...] = ()
+    sent_bytes: int = 0
+    received_bytes: int = 0
+    connections: tuple[Connection, ...] = ()
+    #: How many more there were.
+    unrecorded_connections: int = 0
+
+
+@dataclass(frozen=True)
+class Finding:
+    """Where code breaks the rules of its language, and what to write instead."""
+
+    file: str = ""
+    line: int = 0
+    column: int = 0
+    rule: str = ""
+    text: str = ""
+    message: str = ""
+    advice: str = ""
 
 
 @dataclass(frozen=True)
@@ -201,6 +257,10 @@ class Outcome(_Answer):
     timings_ms: Mapping[str, float] = field(default_factory=lambda: {})
     start: str = ""
     denials: tuple[Denial, ...] = ()
+    #: Nothing for a run without one.
+    network: Optional[Network] = None
+    #: Of the rules of its language.
+    mode: str = "full"
     limits: Mapping[str, Any] = field(default_factory=lambda: {})
     receipt: Receipt = Receipt()
     labels: Mapping[str, str] = field(default_factory=lambda: {})
@@ -273,6 +333,7 @@ class BelljarError(Exception):
         retry_after_ms: Optional[int] = None,
         hint: Optional[str] = None,
         status: Optional[int] = None,
+        findings: tuple[Finding, ...] = (),
         raw: Optional[Mapping[str, Any]] = None,
     ) -> None:
         super().__init__(f"{code}: {message}" + (f" ({hint})" if hint else ""))
@@ -285,6 +346,8 @@ class BelljarError(Exception):
         self.hint = hint
         #: Of HTTP, if that far.
         self.status = status
+        #: Of ``policy_refused``: where the code breaks the rules of its language.
+        self.findings = findings
         self.raw: Mapping[str, Any] = raw or {}
 
 

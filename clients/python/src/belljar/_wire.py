@@ -10,9 +10,10 @@ import time
 from typing import Any, Iterator, Mapping, NamedTuple, NoReturn, Optional, TypeVar, Union, cast
 from urllib.parse import quote
 
-from ._types import Artifact, BelljarError, BelljarTimeout, Call, CallOptions, Data, Denial, Denied
-from ._types import Ended, Event, Frame, LayerState, Limits, LimitState, Outcome, Output, Overloaded
-from ._types import Queued, Raised, Receipt, Result, RunOptions, SessionOptions, Started, Unreachable
+from ._types import Artifact, BelljarError, BelljarTimeout, Call, CallOptions, Connection, Data
+from ._types import Denial, Denied, Ended, Event, Finding, Frame, LayerState, Limits, LimitState
+from ._types import Network, Outcome, Output, Overloaded, Queued, Raised, Receipt, Result
+from ._types import RunOptions, SessionOptions, Started, Unreachable
 
 API = "1"
 #: More than any answer with all that a run may write.
@@ -187,6 +188,7 @@ def outcome(row: Mapping[str, Any]) -> Outcome:
             **_ended(row),
             id=identity(row),
             denials=_many(Denial, row.get("denials")),
+            network=_network(row.get("network")),
             receipt=build(
                 Receipt,
                 receipt,
@@ -302,6 +304,7 @@ def _error(row: Mapping[str, Any], status: Optional[int]) -> BelljarError:
         retry_after_ms=int(after) if isinstance(after, (int, float)) else None,
         hint=row.get("hint"),
         status=status,
+        findings=_findings(row),
         raw=row,
     )
 
@@ -354,6 +357,18 @@ def _ended(row: Mapping[str, Any]) -> dict[str, Any]:
         "error": build(Raised, error, traceback=traceback) if error else None,
         "raw": row,
     }
+
+
+def _network(row: Optional[Mapping[str, Any]]) -> Optional[Network]:
+    if row is None:
+        return None
+    connections = _many(Connection, row.get("connections"))
+    return build(Network, row, grants=tuple(row.get("grants") or ()), connections=connections)
+
+
+def _findings(row: Mapping[str, Any]) -> tuple[Finding, ...]:
+    rows = row.get("findings")
+    return _many(Finding, [it for it in rows if isinstance(it, dict)] if isinstance(rows, list) else ())
 
 
 def _artifact(row: Mapping[str, Any]) -> Artifact:

@@ -128,14 +128,6 @@ impl Audit {
         flow
     }
 
-    pub(super) fn end(&self, flow: &Flow, end: End) {
-        let now = Instant::now();
-        let (_, ended) = flow.end.get_or_init(|| (end, now));
-        let (host, port, verdict) = (&flow.host, flow.port, end.word());
-        let millis = ended.saturating_duration_since(flow.opened).as_millis();
-        tracing::debug!(host, port, address = ?flow.pinned.get(), verdict, millis, "connection");
-    }
-
     /// Counts what one connection let through toward the host.
     pub(super) fn sent(&self, flow: &Flow, bytes: usize) {
         add(&[&self.sent, &flow.sent], bytes);
@@ -238,6 +230,14 @@ impl Audit {
 }
 
 impl Flow {
+    pub(super) fn end(&self, end: End) {
+        let now = Instant::now();
+        let (_, ended) = self.end.get_or_init(|| (end, now));
+        let (host, port, verdict) = (&self.host, self.port, end.word());
+        let millis = ended.saturating_duration_since(self.opened).as_millis();
+        tracing::debug!(host, port, address = ?self.pinned.get(), verdict, millis, "connection");
+    }
+
     pub(super) fn port(&self) -> u16 {
         self.port
     }

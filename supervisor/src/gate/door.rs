@@ -52,7 +52,7 @@ async fn arrive(shared: &Shared, client: TcpStream, address: Ipv4Addr, port: u16
         Ok(server) => through(shared, &flow, &target, (&client, &server), Vec::new()).await,
         Err(end) => end,
     };
-    finish(shared, &flow, &client, end);
+    finish(&flow, &client, end);
 }
 
 /// A connection to `target`, if it is granted and can be reached.
@@ -110,9 +110,9 @@ pub(super) async fn through(
 
 /// A client that was cut off is told so by a reset: an end of the stream would look like one that
 /// the server meant.
-pub(super) fn finish(shared: &Shared, flow: &Flow, client: &TcpStream, end: End) {
+pub(super) fn finish(flow: &Flow, client: &TcpStream, end: End) {
     if end != End::Closed {
         drop(client.set_zero_linger());
     }
-    shared.audit.end(flow, end);
+    flow.end(end);
 }

@@ -100,7 +100,7 @@ fn check(grant: &Grant, egress: &Egress) -> Result<(), Error> {
     judged.map_err(|blocked| refused(unreached(grant, blocked)))?;
     match &grant.host {
         GrantHost::Address(address) if RESERVED.contains(address) => invalid("it has a meaning"),
-        GrantHost::Range(range) if overlaps(range, &RESERVED) => invalid("it has a meaning"),
+        GrantHost::Range(range) if overlaps(*range, RESERVED) => invalid("it has a meaning"),
         _ => Ok(()),
     }
 }
@@ -114,8 +114,8 @@ fn refused(what: String) -> Error {
     Error::Refused { what, findings: Vec::new() }
 }
 
-fn overlaps(one: &Ipv4Net, other: &Ipv4Net) -> bool {
-    one.contains(other) || other.contains(one)
+fn overlaps(one: Ipv4Net, other: Ipv4Net) -> bool {
+    one.contains(&other) || other.contains(&one)
 }
 
 /// The resolver is as near as can be: who waits for it longer waits for nothing.

@@ -7,8 +7,8 @@ use crate::bite;
 use crate::corpus::{self, Attack};
 use crate::hold;
 
-/// Attacks that begin with the wish for a network, which is granted here.
-const GRANTED: [&str; 4] = ["A96", "A97", "A100", "A101"];
+/// Attacks that begin with the wish for sockets of the internet, which are granted here.
+const GRANTED: [&str; 5] = ["A71", "A96", "A97", "A100", "A101"];
 /// How many there are, and what the open refuses as well: it has no way out either, or no module.
 const NEW: [(&str, bool); 6] =
     [("N01", true), ("N02", true), ("N03", true), ("N04", true), ("N05", false), ("N06", false)];
@@ -61,7 +61,7 @@ async fn with_a_gate(tried: &Attack) -> Outcome {
     sandbox.run(attack(tried).network(Network::Gate(grants))).await.unwrap()
 }
 
-/// The four that are left out above bite here: they try what was granted.
+/// Some that are left out above bite here: they try what was granted.
 async fn a_granted_network_is_there() -> Completion {
     for id in ["A97", "A100"] {
         let tried = corpus::attacks().into_iter().find(|attack| attack.id == id).unwrap();

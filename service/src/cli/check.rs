@@ -39,7 +39,9 @@ pub(super) fn main(options: CheckOptions) -> Result<ExitCode, Error> {
     } else if options.json {
         format!("{}\n", json::line(&CheckAnswer { mode: options.mode.name(), findings }))
     } else {
-        findings.iter().map(|finding| format!("{}\n", say::plain(&line(finding)))).collect()
+        let lines =
+            findings.iter().flat_map(|finding| [say::plain(&line(finding)), "\n".to_owned()]);
+        lines.collect()
     };
     say::print(&text)?;
     Ok(status)

@@ -20,7 +20,7 @@ use crate::{Denied, Error, Limits, NetworkUse};
 
 /// The gate of one run, while that goes on. Closed when dropped.
 pub(crate) struct Gate {
-    shared: Arc<Shared>,
+    pub(super) shared: Arc<Shared>,
     /// Ends when it is dropped.
     doors: JoinSet<()>,
 }

@@ -46,9 +46,9 @@ pub(super) async fn serve(shared: &Shared, client: TcpStream) {
             }
         }
         Err(end) => {
-            refuse(&client, &refusal(end, &target, port)).await;
-            // What was refused in words needs no reset, which would overtake them.
-            return shared.audit.end(&flow, end);
+            shared.audit.end(&flow, end);
+            // What is refused in words needs no reset, which would overtake them.
+            return refuse(&client, &refusal(end, &target, port)).await;
         }
     };
     finish(shared, &flow, &client, end);

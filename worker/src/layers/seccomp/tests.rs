@@ -1,11 +1,14 @@
+mod network;
+
 use std::collections::{BTreeMap, BTreeSet};
 
 use belljar_protocol::Syscalls;
 use nix::libc::{self, c_long, sock_filter};
 
 use super::conditions::{CONDITIONS, Condition, Exception, TELLING};
-use super::table::{DEFAULT, GROUPS, PROFILES, Verdict};
-use super::{DENIED, answer, program, telling_args};
+use super::network::NETWORK;
+use super::table::{DEFAULT, GROUPS, PROFILES, Profile, Verdict};
+use super::{DENIED, answer, program, program_with_network, telling_args};
 
 const X86_64: u32 = 0xc000_003e;
 const AARCH64: u32 = 0xc000_00b7;
@@ -21,6 +24,16 @@ const PROFILE: [Syscalls; 6] = [
     Syscalls::Shared,
     Syscalls::SharedWithoutSignals,
 ];
+
+/// Every profile with what was made of it.
+fn filters() -> Vec<(&'static Profile, &'static [sock_filter])> {
+    let without = PROFILE.into_iter().map(program);
+    let with = PROFILE.into_iter().filter_map(program_with_network);
+    let filters: Vec<_> = PROFILES.iter().zip(without.chain(with)).collect();
+    assert_eq!(filters.len(), PROFILES.len());
+    assert!(filters.iter().all(|(profile, _)| !profile.name.is_empty()));
+    filters
+}
 
 /// Runs a filter as the kernel does: what it returns, and after how many instructions.
 fn run(program: &[sock_filter], arch: u32, call: u32, args: [u64; 6]) -> (u32, usize) {
@@ -149,10 +162,10 @@ fn an_x32_call_does_not_exist() {
 #[test]
 fn a_call_of_another_architecture_kills() {
     let foreign = if NATIVE == X86_64 { AARCH64 } else { X86_64 };
-    for profile in PROFILE {
+    for (_, filter) in filters() {
         for arch in [I386, ARM, foreign, 0] {
             for call in 0..600 {
-                let (got, _) = run(program(profile), arch, call, [0; 6]);
+                let (got, _) = run(filter, arch, call, [0; 6]);
                 assert_eq!(got, returned(Verdict::Kill), "call {call} of {arch:#x}");
             }
         }
@@ -233,7 +246,7 @@ fn a_memory_file_is_sealed_against_execution_or_absent() {
 
 #[test]
 fn profiles_differ_in_what_they_name() {
-    for (profile, syscalls) in PROFILES.iter().zip(PROFILE) {
+    for (profile, filter) in filters() {
         let rows = profile.instead.iter().copied().flatten();
         let instead: BTreeMap<c_long, Verdict> = rows
             .flat_map(|(verdict, (calls, _))| calls.iter().map(move |call| (*call, *verdict)))
@@ -241,15 +254,16 @@ fn profiles_differ_in_what_they_name() {
         for (call, verdict) in &instead {
             let number = u32::try_from(*call).unwrap();
             for args in [[0; 6], [u64::MAX; 6]] {
-                let (got, _) = run(program(syscalls), NATIVE, number, args);
+                let (got, _) = run(filter, NATIVE, number, args);
                 assert_eq!(got, returned(*verdict), "call {call} of {}", profile.name);
             }
         }
-        let differing: BTreeSet<_> =
-            instead.into_keys().chain(profile.first.iter().map(|it| it.call)).collect();
+        let judged = profile.judged.iter().flat_map(|combination| combination.calls).copied();
+        let first = profile.first.iter().map(|it| it.call);
+        let differing: BTreeSet<_> = instead.into_keys().chain(first).chain(judged).collect();
         for call in (0..600).filter(|call| !differing.contains(call)) {
             let number = u32::try_from(call).unwrap();
-            let (got, _) = run(program(syscalls), NATIVE, number, [0; 6]);
+            let (got, _) = run(filter, NATIVE, number, [0; 6]);
             let (standard, _) = run(program(Syscalls::Standard), NATIVE, number, [0; 6]);
             assert_eq!(got, standard, "call {call} of {}", profile.name);
         }
@@ -258,12 +272,12 @@ fn profiles_differ_in_what_they_name() {
 
 #[test]
 fn every_exception_comes_before_the_table() {
-    for (profile, syscalls) in PROFILES.iter().zip(PROFILE) {
+    for (profile, filter) in filters() {
         for Exception { call, argument, mask, values, verdict, reason } in profile.first {
             assert!(!reason.is_empty());
             for value in values.iter().flat_map(|value| [*value, value | !mask]) {
                 let number = u32::try_from(*call).unwrap();
-                let (got, _) = run(program(syscalls), NATIVE, number, only(*argument, value));
+                let (got, _) = run(filter, NATIVE, number, only(*argument, value));
                 assert_eq!(got, returned(*verdict), "call {call} with {value:#x}");
             }
         }
@@ -301,7 +315,12 @@ fn the_warden_knows_every_denied_call() {
     let denials = always().into_values().filter(is_heard);
     let conditional =
         judged().into_values().filter(|it| matches!(it.otherwise, Verdict::Denial(_)));
-    assert_eq!(DENIED.len(), denials.count() + conditional.count());
+    // And what only a network makes possible at all: to send and receive many messages at once.
+    let (always, judged) = (always(), judged());
+    let beyond = NETWORK.iter().filter(|it| matches!(it.otherwise, Verdict::Denial(_)));
+    let beyond = beyond.flat_map(|combination| combination.calls);
+    let beyond = beyond.filter(|call| !always.contains_key(call) && !judged.contains_key(call));
+    assert_eq!(DENIED.len(), denials.count() + conditional.count() + beyond.count());
     assert!(DENIED.is_sorted_by_key(|denied| denied.call));
     let told = |call: c_long| telling_args(i32::try_from(call).unwrap());
     for (calls, arguments) in TELLING {
@@ -309,7 +328,6 @@ fn the_warden_knows_every_denied_call() {
             assert!(told(*call) & 1 << argument != 0, "argument {argument} of {call} is compared");
         }
     }
-    assert_eq!(told(libc::SYS_socket), 0b11);
     assert_eq!(told(libc::SYS_ioctl), 0b10);
     assert_eq!(told(libc::SYS_chroot), 0);
     let is_fatal = |call: c_long| super::is_fatal(i32::try_from(call).unwrap());
@@ -319,11 +337,12 @@ fn the_warden_knows_every_denied_call() {
 
 #[test]
 fn a_verdict_is_a_short_search_away() {
-    for profile in PROFILE {
-        assert!(program(profile).len() < 4096, "the kernel takes no more");
-        for (call, _) in always() {
+    for (profile, filter) in filters() {
+        assert!(filter.len() < 4096, "the kernel takes no more");
+        let judged: Vec<_> = profile.judged.iter().flat_map(|it| it.calls).collect();
+        for (call, _) in always().into_iter().filter(|(call, _)| !judged.contains(&call)) {
             let number = u32::try_from(call).unwrap();
-            let (_, steps) = run(program(profile), NATIVE, number, [0; 6]);
+            let (_, steps) = run(filter, NATIVE, number, [0; 6]);
             assert!(steps < 20, "call {call} takes {steps} instructions");
         }
     }

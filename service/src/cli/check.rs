@@ -23,7 +23,7 @@ pub(super) fn main(options: CheckOptions) -> Result<ExitCode, Error> {
     let rules = Rules { mode: options.mode, modules: options.modules.into_iter().collect() };
     let file = options.file.as_deref().filter(|path| path.as_os_str() != "-").map(Path::display);
     let file = file.map_or_else(|| NO_FILE.to_owned(), |path| path.to_string());
-    let findings = match runtime.admit(&source.code, &rules) {
+    let findings = match runtime.admit(&source, &rules) {
         Ok(()) => Vec::new(),
         Err(Error::Refused { findings, .. }) if !findings.is_empty() => findings,
         // Nothing was refused to run: it could not be checked.

@@ -18,6 +18,8 @@ mod javascript;
 mod lists;
 #[cfg(feature = "rules")]
 mod python;
+#[cfg(feature = "rules")]
+pub(crate) mod typescript;
 
 /// How much of a language a run may use; the first is the strictest.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]

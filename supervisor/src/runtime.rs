@@ -12,6 +12,7 @@ mod cache;
 mod description;
 mod elf;
 mod find;
+mod language;
 mod launch;
 mod root;
 mod slots;
@@ -141,7 +142,8 @@ impl Runtime {
     /// [`Error::Refused`] with where it breaks them; without findings where nothing may run, or
     /// this runtime has no rules.
     pub fn admit(&self, source: &Source, rules: &Rules) -> Result<(), Error> {
-        let (language, is_code) = (|path: &str| self.0.language(path), |path: &str| self.0.is_code(path));
+        let (language, is_code) =
+            (|path: &str| self.0.language(path), |path: &str| self.0.is_code(path));
         judge(self.name(), language, is_code, source, rules)
     }
 }

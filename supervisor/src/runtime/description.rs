@@ -1,5 +1,4 @@
 use std::collections::BTreeMap;
-use std::path::Path;
 
 use belljar_protocol::Delivery;
 use serde::Deserialize;
@@ -181,21 +180,6 @@ pub(super) enum Place {
 pub(super) struct Version(Vec<u32>);
 
 impl Description {
-    /// Whether a source file of this name can be code of this runtime.
-    pub(super) fn is_code(&self, path: &str) -> bool {
-        let extension = Path::new(path).extension().and_then(|it| it.to_str());
-        extension.is_some_and(|it| self.extensions.iter().any(|known| known == it))
-    }
-
-    /// What a source file of this name is written in, as far as there are rules for it.
-    pub(super) fn language(&self, path: &str) -> Option<Language> {
-        let extension = Path::new(path).extension().and_then(|it| it.to_str()).unwrap_or_default();
-        match (self.rules?, extension) {
-            (Language::JavaScript, "ts" | "mts" | "cts") => Some(Language::TypeScript),
-            (language, _) => Some(language),
-        }
-    }
-
     /// Parses and checks one file; the error is one line.
     pub(super) fn parse(text: &str) -> Result<Self, String> {
         let this: Self = toml::from_str(text).map_err(|error| {

@@ -257,9 +257,8 @@ fn facts(host: &Host, layers: &[Finding]) -> Vec<(&'static str, String)> {
         "0" => "off",
         _ => "unknown",
     };
-    let is_apart = |row: &Finding| {
-        row.name == Layer::Namespaces.name() && row.state == State::Enforced
-    };
+    let is_apart =
+        |row: &Finding| row.name == Layer::Namespaces.name() && row.state == State::Enforced;
     let networks = match (layers.iter().any(is_apart), cfg!(feature = "gate")) {
         (true, true) => "none, a loopback of its own, or a gate to granted places",
         (true, false) => "none, or a loopback of its own: built without the feature gate",

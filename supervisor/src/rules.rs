@@ -18,6 +18,8 @@ mod javascript;
 mod lists;
 #[cfg(feature = "rules")]
 mod python;
+#[cfg(feature = "rules")]
+pub(crate) mod typescript;
 
 /// How much of a language a run may use; the first is the strictest.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -118,6 +120,38 @@ pub fn check(language: Language, source: &str, rules: &Rules) -> Vec<Finding> {
         (_, Language::Bash) => bash::check(source, rules),
         #[cfg(not(feature = "rules"))]
         _ => vec![unbuilt(source)],
+    }
+}
+
+/// What the guard inside a jar is told, so that it decides by the same lists. `paths` are those of
+/// the run's own source files, below `/work`. Empty for a language that needs none.
+pub(crate) fn guard<'a>(
+    language: Language,
+    rules: &Rules,
+    paths: impl Iterator<Item = &'a str>,
+) -> String {
+    match language {
+        #[cfg(feature = "rules")]
+        Language::Python => python::guard(rules, paths),
+        _ => {
+            drop(paths);
+            String::new()
+        }
+    }
+}
+
+/// The modules that the source files of a run are to each other.
+pub(crate) fn own_modules<'a>(
+    language: Language,
+    paths: impl Iterator<Item = &'a str>,
+) -> Vec<String> {
+    match language {
+        #[cfg(feature = "rules")]
+        Language::Python => paths.filter_map(python::module_name).collect(),
+        _ => {
+            drop(paths);
+            Vec::new()
+        }
     }
 }
 

@@ -5,13 +5,14 @@ use std::path::Path;
 use std::sync::{Arc, LazyLock};
 
 use crate::plan::judge;
-use crate::{Code, Error, Rules};
+use crate::{Error, Rules, Source};
 
 mod ask;
 mod cache;
 mod description;
 mod elf;
 mod find;
+mod language;
 mod launch;
 mod root;
 mod slots;
@@ -135,13 +136,15 @@ impl Runtime {
         find::interpreter(&self.0, program)
     }
 
-    /// Whether `rules` let `code` run: what a run is asked first, without one.
+    /// Whether `rules` let `source` run, whatever its own mode: what a run is asked first, without one.
     ///
     /// # Errors
     /// [`Error::Refused`] with where it breaks them; without findings where nothing may run, or
     /// this runtime has no rules.
-    pub fn admit(&self, code: &Code, rules: &Rules) -> Result<(), Error> {
-        judge(self.name(), |path| self.0.language(path), code, rules)
+    pub fn admit(&self, source: &Source, rules: &Rules) -> Result<(), Error> {
+        let (language, is_code) =
+            (|path: &str| self.0.language(path), |path: &str| self.0.is_code(path));
+        judge(self.name(), language, is_code, source, rules)
     }
 }
 

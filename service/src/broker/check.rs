@@ -30,7 +30,7 @@ impl Broker {
         tenant: &str,
         request: CheckRequest,
     ) -> Result<CheckAnswer, Problem> {
-        let Check { runtime, code, mode } = request.understand()?;
+        let Check { runtime, source, mode } = request.understand()?;
         let found = self.sandboxes.runtimes.get(&runtime)?.clone();
         let rules = self.policy().governed.rules(tenant, &runtime);
         let rules = Rules { mode: rules.mode.min(mode), ..rules };
@@ -40,7 +40,7 @@ impl Broker {
         let checked = tokio::task::spawn_blocking(move || {
             // Held until the thread is done, also when nobody waits for it any more.
             let _place = place;
-            found.admit(&code, &rules)
+            found.admit(&source, &rules)
         });
         let findings = match checked.await.map_err(|_| Problem::torn())? {
             Ok(()) => Vec::new(),

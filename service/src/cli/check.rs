@@ -23,7 +23,7 @@ pub(super) fn main(options: CheckOptions) -> Result<ExitCode, Error> {
     let rules = Rules { mode: options.mode, modules: options.modules.into_iter().collect() };
     let file = options.file.as_deref().filter(|path| path.as_os_str() != "-").map(Path::display);
     let file = file.map_or_else(|| NO_FILE.to_owned(), |path| path.to_string());
-    let findings = match runtime.admit(&source.code, &rules) {
+    let findings = match runtime.admit(&source, &rules) {
         Ok(()) => Vec::new(),
         Err(Error::Refused { findings, .. }) if !findings.is_empty() => findings,
         // Nothing was refused to run: it could not be checked.
@@ -39,7 +39,9 @@ pub(super) fn main(options: CheckOptions) -> Result<ExitCode, Error> {
     } else if options.json {
         format!("{}\n", json::line(&CheckAnswer { mode: options.mode.name(), findings }))
     } else {
-        findings.iter().map(|finding| format!("{}\n", say::plain(&line(finding)))).collect()
+        let lines =
+            findings.iter().flat_map(|finding| [say::plain(&line(finding)), "\n".to_owned()]);
+        lines.collect()
     };
     say::print(&text)?;
     Ok(status)

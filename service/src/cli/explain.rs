@@ -48,7 +48,8 @@ pub(super) fn text(outcome: &Outcome) -> String {
 
 /// What was granted, and what became of every connection.
 fn connections(network: &NetworkRow) -> Vec<[String; 4]> {
-    let granted = [&*network.kind, "granted", &network.grants.join(", "), ""].map(str::to_owned);
+    let word = if network.grants.is_empty() { "" } else { "granted" };
+    let granted = [&*network.kind, word, &network.grants.join(", "), ""].map(str::to_owned);
     let rows = network.connections.iter().map(|row| {
         let address = row.address.clone().unwrap_or_default();
         let passed = format!("{} bytes out, {} in", row.sent_bytes, row.received_bytes);

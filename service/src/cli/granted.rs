@@ -59,7 +59,7 @@ impl GrantOptions {
         }
         let is_secret = |name: &str| source.secrets.iter().any(|(known, _)| known == name);
         source.bound_secrets = json::bound(&hosts, is_secret, &source.network)
-            .map_err(|error| Error::Invalid(format!("--bind-secret: {error}")))?;
+            .map_err(|why| Error::Invalid(format!("--bind-secret {why}")))?;
         Ok(source)
     }
 

@@ -48,27 +48,23 @@ pub(crate) fn network(words: &[String]) -> Result<Network, Error> {
 /// Secrets that stay outside, and for whom.
 ///
 /// # Errors
-/// [`Error::Invalid`] for one that is no secret of the request, or a place that is not granted.
+/// Which one is no secret, or stays for a place that is not granted.
 pub(crate) fn bound(
     hosts: &BTreeMap<String, String>,
     is_secret: impl Fn(&str) -> bool,
     network: &Network,
-) -> Result<Vec<(String, Grant)>, Error> {
+) -> Result<Vec<(String, Grant)>, String> {
     let granted = match network {
         Network::Gate(grants) => grants.as_slice(),
         Network::None | Network::Loopback => &[],
     };
     let bind = |(name, place): (&String, &String)| {
-        let refused = |why: &str| Err(invalid("secret_hosts", &format!("{name}: {why}")));
-        let place: Grant = match place.parse() {
-            Ok(place) => place,
-            Err(error) => return refused(&error.to_string()),
-        };
+        let place: Grant = place.parse().map_err(|error| format!("{name}: {error}"))?;
         if !is_secret(name) {
-            return refused("it is not among the secrets");
+            return Err(format!("{name}: it is not among the secrets"));
         }
         if !granted.iter().any(|grant| grant.covers(&place)) {
-            return refused(&format!("{place} is not among the places of network"));
+            return Err(format!("{name}: {place} is not among the places that are granted"));
         }
         Ok((name.clone(), place))
     };

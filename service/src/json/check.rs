@@ -1,6 +1,6 @@
 //! Language rules in JSON: what is to be checked, and where it breaks them.
 
-use belljar::{Code, Error, Mode, RuleFinding};
+use belljar::{Error, Mode, RuleFinding, Source};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
@@ -23,7 +23,7 @@ pub(crate) struct CheckRequest {
 /// What is to be checked, in the words of the library.
 pub(crate) struct Check {
     pub(crate) runtime: String,
-    pub(crate) code: Code,
+    pub(crate) source: Source,
     pub(crate) mode: Mode,
 }
 
@@ -63,7 +63,7 @@ impl CheckRequest {
         let mode = mode(self.mode.as_deref())?;
         let files = self.files.into_iter().map(FileRow::file).collect::<Result<Vec<_>, _>>()?;
         let source = program(self.code, files, self.entry)?;
-        Ok(Check { runtime: self.runtime, code: source.code, mode })
+        Ok(Check { runtime: self.runtime, source, mode })
     }
 }
 

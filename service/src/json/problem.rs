@@ -19,7 +19,7 @@ pub(crate) struct Problem {
     pub(crate) message: String,
     pub(crate) fault: Whose,
     pub(crate) may_retry: bool,
-    pub(crate) hint: Option<String>,
+    pub(crate) hint: Option<Box<str>>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) layer: Option<Box<str>>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -27,8 +27,8 @@ pub(crate) struct Problem {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) retry_after_ms: Option<u32>,
     /// Where the code breaks the rules of its language.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    pub(crate) findings: Vec<FindingRow>,
+    #[serde(default, skip_serializing_if = "<[_]>::is_empty")]
+    pub(crate) findings: Box<[FindingRow]>,
 }
 
 /// [`Fault`] in JSON.
@@ -72,7 +72,7 @@ impl Problem {
             layer: None,
             errno: None,
             retry_after_ms: None,
-            findings: Vec::new(),
+            findings: Box::default(),
         }
     }
 }
@@ -85,7 +85,7 @@ impl From<&Error> for Problem {
         };
         let findings = match error {
             Error::Refused { findings, .. } => findings.iter().map(Into::into).collect(),
-            _ => Vec::new(),
+            _ => Box::default(),
         };
         let fault = match error.fault() {
             Fault::Caller => Whose::Caller,
@@ -94,7 +94,7 @@ impl From<&Error> for Problem {
         };
         Self {
             may_retry: error.may_retry(),
-            hint: error.hint().map(ToOwned::to_owned),
+            hint: error.hint().map(Into::into),
             layer,
             errno,
             findings,

@@ -153,7 +153,8 @@ impl Request {
         source.mode = mode(self.mode.as_deref())?;
         source.network = network(&self.network)?;
         let is_secret = |name: &str| self.secrets.contains_key(name);
-        source.bound_secrets = bound(&self.secret_hosts, is_secret, &source.network)?;
+        source.bound_secrets = bound(&self.secret_hosts, is_secret, &source.network)
+            .map_err(|why| invalid("secret_hosts", &why))?;
         source.args = self.args;
         source.env = self.env.into_iter().collect();
         source.collect = self.collect;

@@ -146,7 +146,8 @@ impl SessionRequest {
         };
         let network = network(&self.network)?;
         let is_secret = |name: &str| self.secrets.contains_key(name);
-        let bound_secrets = bound(&self.secret_hosts, is_secret, &network)?;
+        let bound_secrets = bound(&self.secret_hosts, is_secret, &network)
+            .map_err(|why| invalid("secret_hosts", &why))?;
         let mut options = SessionOptions::new().start(self.start.into()).network(network);
         options.bound_secrets = bound_secrets;
         options.env = self.env.into_iter().collect();

@@ -1,29 +1,38 @@
 //! Whether the rules of its language let a source run.
 
+use crate::rules::own_modules;
 use crate::sandbox::Settings;
-use crate::source::Code;
+use crate::source::{Code, SourceFile};
 use crate::{Error, Language, Mode, RuleFinding, Rules, Source, check};
 
+/// The rules that hold for a run.
+///
 /// # Errors
 /// [`Error::Refused`] when they do not, or when there are none for its language.
-pub(super) fn admit(settings: &Settings, source: &Source) -> Result<(), Error> {
+pub(super) fn admit(settings: &Settings, source: &Source) -> Result<Rules, Error> {
     let mode = settings.rules.mode.min(source.mode);
-    if mode == Mode::Full {
-        return Ok(());
-    }
     let rules = Rules { mode, modules: settings.rules.modules.clone() };
-    let language = |path: &str| settings.interpreter.language(path);
-    judge(&settings.runtime, language, &source.code, &rules)
+    let interpreter = &settings.interpreter;
+    judge(
+        &settings.runtime,
+        |path| interpreter.language(path),
+        |path| interpreter.is_code(path),
+        source,
+        &rules,
+    )?;
+    Ok(rules)
 }
 
 /// The same before there is a sandbox, of a `runtime` whose files have a language by their names.
+/// Files beside the code are looked at where their names are those of code, which can import them.
 ///
 /// # Errors
 /// As for [`admit`].
 pub(crate) fn judge(
     runtime: &str,
     language: impl Fn(&str) -> Option<Language>,
-    code: &Code,
+    is_code: impl Fn(&str) -> bool,
+    source: &Source,
     rules: &Rules,
 ) -> Result<(), Error> {
     let mode = rules.mode;
@@ -36,20 +45,30 @@ pub(crate) fn judge(
         }
         Mode::Restricted | Mode::Standard => {}
     }
+    let beside = source.files.iter().filter(|file| is_code(&file.path));
+    let files: Vec<&SourceFile> = match &source.code {
+        Code::Files { files, .. } => files.iter().chain(beside).collect(),
+        Code::Snippet(_) | Code::Program(_) => beside.collect(),
+    };
+    let mut known = rules.clone();
+    if let Some(language) = language("") {
+        known.modules.extend(own_modules(language, files.iter().map(|file| file.path.as_str())));
+    }
     let mut findings = Vec::new();
     let mut look = |path: &str, text: &str| {
-        let language = language(path)?;
-        let found = check(language, text, rules).into_iter();
+        let found = check(language(path)?, text, &known).into_iter();
         findings.extend(found.map(|finding| RuleFinding { file: path.to_owned(), ..finding }));
         Some(())
     };
-    let has_rules = match code {
+    let mut has_rules = match &source.code {
         Code::Snippet(text) => look("", text).is_some(),
-        Code::Files { files, .. } => files.iter().all(|file| {
-            std::str::from_utf8(&file.bytes).is_ok_and(|text| look(&file.path, text).is_some())
-        }),
+        Code::Files { .. } => true,
         Code::Program(_) => false,
     };
+    for file in files {
+        let text = std::str::from_utf8(&file.bytes);
+        has_rules = has_rules && text.is_ok_and(|text| look(&file.path, text).is_some());
+    }
     if !has_rules {
         let what = format!("mode {mode}: there are no rules for runtime {runtime}");
         return refused(what, Vec::new());

@@ -1,8 +1,207 @@
-//! The rules of shells.
+//! The rules of shells, which are those of their grammar: what a script makes of text when it runs,
+//! nobody has read. They are held before the start alone; a shell has nothing that would hold them later.
 
-use super::{Finding, Rules};
+mod commands;
+mod text;
+
+use std::collections::BTreeMap;
+use std::ops::ControlFlow;
+
+use tree_sitter::{Node, ParseOptions, ParseState, Parser, Tree};
+
+use super::bounds::{single, size};
+use super::findings::Findings;
+use super::lists::bash as lists;
+use super::{Finding, Mode, Rules};
+
+/// As deep as what is looked at nests.
+const LEVELS_MOST: u32 = 200;
+/// Steps of the parser, in hundreds, for any script and for each of its bytes.
+const STEPS: usize = 4000;
+const STEPS_PER_BYTE: usize = 2;
+/// Here-documents that begin on one line: each of them is read again for the next.
+const HEREDOCS_MOST: usize = 16;
+/// Scripts within the strings of scripts: what a trap runs.
+const SCRIPTS_MOST: u32 = 2;
 
 pub(super) fn check(source: &str, rules: &Rules) -> Vec<Finding> {
-    let _ = (source, rules);
-    Vec::new()
+    if let Some(too_large) = size(source, "bash/bounds") {
+        return vec![too_large];
+    }
+    let mut findings = Findings::new(source);
+    match look(source, rules, &BTreeMap::new(), SCRIPTS_MOST, &mut findings) {
+        Ok(()) => findings.finish(),
+        Err(finding) => vec![*finding],
+    }
 }
+
+/// A script that is looked at.
+struct Look<'look, 'source> {
+    source: &'source str,
+    rules: &'look Rules,
+    /// What it defines itself, and from where on.
+    functions: BTreeMap<String, usize>,
+    scripts: u32,
+    findings: &'look mut Findings<'source>,
+}
+
+fn look<'source>(
+    source: &'source str,
+    rules: &Rules,
+    known: &BTreeMap<String, usize>,
+    scripts: u32,
+    findings: &mut Findings<'source>,
+) -> Result<(), Box<Finding>> {
+    let refused = |message: &str, advice: &str| {
+        Box::new(single(source, 0..0, "bash/bounds", message, advice))
+    };
+    if source.lines().any(|line| line.matches("<<").count() > HEREDOCS_MOST) {
+        return Err(refused("too many here-documents begin on one line", "begin one on each line"));
+    }
+    let tree = parse(source).ok_or_else(|| {
+        refused("the script takes too long to read", "make it shorter or plainer")
+    })?;
+    let mut functions = known.clone();
+    functions.extend(definitions(&tree, source));
+    let mut look = Look { source, rules, functions, scripts, findings };
+    let mut cursor = tree.walk();
+    loop {
+        if cursor.depth() > LEVELS_MOST {
+            return Err(refused("the script nests deeper than is looked at", "split it up"));
+        }
+        look.node(cursor.node());
+        if cursor.goto_first_child() {
+            continue;
+        }
+        while !cursor.goto_next_sibling() {
+            if !cursor.goto_parent() {
+                return Ok(());
+            }
+        }
+    }
+}
+
+/// The tree of a script, unless that takes out of proportion.
+fn parse(source: &str) -> Option<Tree> {
+    let mut parser = Parser::new();
+    parser.set_language(&tree_sitter_bash::LANGUAGE.into()).ok()?;
+    let mut left = STEPS + source.len() * STEPS_PER_BYTE / 100;
+    let mut count = |_: &ParseState| match left.checked_sub(1) {
+        Some(fewer) => {
+            left = fewer;
+            ControlFlow::Continue(())
+        }
+        None => ControlFlow::Break(()),
+    };
+    let options = ParseOptions::new().progress_callback(&mut count);
+    let mut read = |at: usize, _| source.as_bytes().get(at..).unwrap_or_default();
+    parser.parse_with_options(&mut read, None, Some(options))
+}
+
+/// The functions that are defined whatever happens.
+fn definitions(tree: &Tree, source: &str) -> BTreeMap<String, usize> {
+    let root = tree.root_node();
+    let mut cursor = root.walk();
+    let defined = root.named_children(&mut cursor).filter(|it| it.kind() == "function_definition");
+    let named = defined.filter_map(|it| {
+        let name = it.child_by_field_name("name")?;
+        Some((source.get(name.byte_range())?.to_owned(), it.start_byte()))
+    });
+    named.collect()
+}
+
+impl Look<'_, '_> {
+    fn node(&mut self, node: Node<'_>) {
+        if node.is_error() || node.is_missing() {
+            return self.add(node, "bash/syntax", "this is not understood", "write it plainly");
+        }
+        match node.kind() {
+            "command" => commands::check(self, node),
+            "declaration_command" => commands::declaration(self, node),
+            "unset_command" => commands::unset(self, node),
+            "variable_assignment" | "for_statement" => self.variable(node),
+            "file_redirect" => self.redirect(node),
+            "function_definition" => self.definition(node),
+            "process_substitution" if self.rules.mode == Mode::Restricted => self.add(
+                node,
+                "bash/redirection",
+                "mode restricted has no process substitution",
+                "use a variable, or ask for mode standard",
+            ),
+            "expansion" if self.text(node).ends_with("@P}") => {
+                self.add(node, "bash/code", "this runs what a value holds", "print the value");
+            }
+            _ => {}
+        }
+    }
+
+    fn text(&self, node: Node<'_>) -> &str {
+        self.source.get(node.byte_range()).unwrap_or_default()
+    }
+
+    fn add(
+        &mut self,
+        node: Node<'_>,
+        rule: &'static str,
+        message: impl Into<String>,
+        advice: &str,
+    ) {
+        self.findings.add(node.byte_range(), rule, message, advice);
+    }
+
+    /// What is assigned to, where its name stands alone.
+    fn variable(&mut self, node: Node<'_>) {
+        let field = if node.kind() == "for_statement" { "variable" } else { "name" };
+        let Some(name) = node.child_by_field_name(field) else { return };
+        let word = self.text(name).split('[').next().unwrap_or_default().to_owned();
+        self.assigned(name, &word);
+    }
+
+    fn assigned(&mut self, node: Node<'_>, name: &str) {
+        if lists::VARIABLES.contains(&name) || name.starts_with("BASH_FUNC_") {
+            let message = format!("{name} decides what runs");
+            self.add(node, "bash/variable", message, "leave it as it is");
+        }
+    }
+
+    fn redirect(&mut self, node: Node<'_>) {
+        let Some(destination) = node.child_by_field_name("destination") else { return };
+        let shown = self.text(destination).to_owned();
+        if shown.contains("/dev/tcp") || shown.contains("/dev/udp") {
+            return self.add(
+                node,
+                "bash/network",
+                "this opens a connection",
+                "take the data as an input file",
+            );
+        }
+        let target = text::constant(self.source, destination);
+        let is_stream = target.as_deref().is_some_and(|target| {
+            matches!(target, "/dev/null" | "/dev/stdin" | "/dev/stdout" | "/dev/stderr" | "-")
+                || target.bytes().all(|byte| byte.is_ascii_digit())
+        });
+        let advice = "use the streams of the script, or /dev/null";
+        if self.rules.mode == Mode::Restricted && !is_stream {
+            self.add(node, "bash/redirection", "mode restricted opens no files", advice);
+        } else if let Some(target) = target.filter(|_| !is_stream) {
+            let is_absolute = target.starts_with('/');
+            let is_own = ["/work/", "/tmp/", "/dev/fd/"].iter().any(|own| target.starts_with(own));
+            if is_absolute && (!is_own || target.contains("/../")) {
+                let message = format!("{target} is not a file of the run");
+                self.add(node, "bash/redirection", message, "use files below /work");
+            }
+        }
+    }
+
+    fn definition(&mut self, node: Node<'_>) {
+        let Some(name) = node.child_by_field_name("name") else { return };
+        let word = self.text(name).to_owned();
+        if lists::REFUSED.iter().any(|(known, ..)| *known == word) {
+            let message = format!("{word} is a command already");
+            self.add(name, "bash/command", message, "give the function another name");
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

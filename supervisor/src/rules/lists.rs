@@ -1,6 +1,8 @@
 //! Every list of the rules, once: what checks them, what holds them inside a jar, and what documents
 //! them is made from these.
 
+pub(super) mod bash;
+pub(super) mod javascript;
 pub(super) mod python;
 
 use std::collections::HashSet;

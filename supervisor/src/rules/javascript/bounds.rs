@@ -1,0 +1,441 @@
+//! How deep a source nests, found in one pass over its bytes, before a parser that recurses sees it.
+//!
+//! What opens is counted against what closes, and what recurses without a bracket (prefixes, chains,
+//! branches) against the end of its statement. Where a slash could begin a regular expression as well
+//! as divide, a source could hide brackets behind a quote that is none: there it is refused.
+
+use super::words::{self, Word};
+
+/// The most brackets, and the most of anything that nests, within each other.
+const BRACKETS_MOST: usize = 128;
+const NESTED_MOST: usize = 1000;
+
+/// Where a source cannot be looked at, and why.
+pub(super) struct Bound {
+    pub(super) at: usize,
+    pub(super) message: &'static str,
+    pub(super) advice: &'static str,
+}
+
+/// The levels that nest at most.
+///
+/// # Errors
+/// [`Bound`] where `source` nests too deep, or may.
+pub(super) fn check(source: &str, is_typescript: bool) -> Result<u32, Bound> {
+    let at = if source.starts_with("#!") { line_end(source, 0) } else { 0 };
+    let mut scan = Scan {
+        source,
+        is_typescript,
+        at,
+        levels: vec![Level::default()],
+        nested: 0,
+        deepest: 0,
+        before: Before::Operator,
+        is_header: false,
+        is_new_line: true,
+    };
+    while scan.step()? {
+        scan.deepest = scan.deepest.max(scan.nested);
+    }
+    Ok(u32::try_from(scan.deepest).unwrap_or(u32::MAX))
+}
+
+#[derive(Default)]
+struct Level {
+    opener: Opener,
+    /// What nests in it without a bracket: within its expression, and within its statement.
+    links: usize,
+    arms: usize,
+    /// Whether one of them is a `do`, whose end is a `while`.
+    is_do: bool,
+    /// Type arguments that are open.
+    angles: usize,
+    /// Whether it is what `if` and its like test: no operand.
+    is_header: bool,
+}
+
+#[derive(Clone, Copy, Default, PartialEq, Eq)]
+enum Opener {
+    #[default]
+    File,
+    Bracket(u8),
+    Template,
+    Hole,
+}
+
+/// What came last: it decides what a slash is, and whether a statement is over.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Before {
+    Operator,
+    Dot,
+    Operand,
+    Brace,
+    Semicolon,
+    /// A word that is a name here, and a keyword there.
+    Either,
+}
+
+struct Scan<'a> {
+    source: &'a str,
+    is_typescript: bool,
+    at: usize,
+    levels: Vec<Level>,
+    nested: usize,
+    deepest: usize,
+    before: Before,
+    /// Whether the bracket that comes is what `if` and its like test.
+    is_header: bool,
+    is_new_line: bool,
+}
+
+impl<'a> Scan<'a> {
+    /// One token; nothing at the end.
+    fn step(&mut self) -> Result<bool, Bound> {
+        if self.levels.last().is_some_and(|level| level.opener == Opener::Template) {
+            return self.template();
+        }
+        let Some(next) = self.rest().chars().next() else { return Ok(false) };
+        match next {
+            '\n' | '\r' | '\u{2028}' | '\u{2029}' => self.is_new_line = true,
+            next if next.is_whitespace() || next == '\u{feff}' => {}
+            '/' if self.rest().starts_with("//") => {
+                self.at = line_end(self.source, self.at);
+                return Ok(true);
+            }
+            '/' if self.rest().starts_with("/*") => return self.comment(),
+            '"' | '\'' => return self.string(next),
+            '`' => {
+                self.link()?;
+                self.open(Opener::Template)?;
+            }
+            '(' | '[' | '{' => {
+                self.link()?;
+                let is_header = std::mem::take(&mut self.is_header) && next == '(';
+                self.open(Opener::Bracket(next as u8))?;
+                if let Some(level) = self.levels.last_mut() {
+                    level.is_header = is_header;
+                }
+            }
+            ')' | ']' | '}' => self.close(next)?,
+            '/' => return self.slash(),
+            next if next.is_ascii_digit() => return self.number(),
+            next if is_name(next) => return self.word(),
+            _ => return self.punctuation(),
+        }
+        self.at += next.len_utf8();
+        Ok(true)
+    }
+
+    fn rest(&self) -> &'a str {
+        self.source.get(self.at..).unwrap_or_default()
+    }
+
+    fn bound(&self, message: &'static str, advice: &'static str) -> Bound {
+        Bound { at: self.at, message, advice }
+    }
+
+    fn open(&mut self, opener: Opener) -> Result<(), Bound> {
+        self.levels.push(Level { opener, ..Level::default() });
+        self.before = Before::Operator;
+        self.nested += 1;
+        if self.levels.len() > BRACKETS_MOST {
+            return Err(self.too_deep());
+        }
+        Ok(())
+    }
+
+    fn close(&mut self, closer: char) -> Result<(), Bound> {
+        let Some(level) = self.levels.pop() else { return Err(self.unbalanced()) };
+        let is_match = matches!(
+            (level.opener, closer),
+            (Opener::Bracket(b'('), ')')
+                | (Opener::Bracket(b'['), ']')
+                | (Opener::Bracket(b'{') | Opener::Hole, '}')
+        );
+        if !is_match {
+            return Err(self.unbalanced());
+        }
+        self.nested = self.nested.saturating_sub(1 + level.links + level.arms);
+        self.is_header = false;
+        self.is_new_line = false;
+        self.before = match closer {
+            '}' => Before::Brace,
+            _ if level.is_header => Before::Operator,
+            _ => Before::Operand,
+        };
+        Ok(())
+    }
+
+    fn unbalanced(&self) -> Bound {
+        self.bound("this bracket closes nothing that is open", "balance the brackets")
+    }
+
+    fn too_deep(&self) -> Bound {
+        self.bound(
+            "the source nests deeper than is looked at",
+            "use names for parts of it, or split it up",
+        )
+    }
+
+    /// One more thing that nests within the expression.
+    fn link(&mut self) -> Result<(), Bound> {
+        if let Some(level) = self.levels.last_mut() {
+            level.links += 1;
+            self.nested += 1;
+        }
+        if self.nested > NESTED_MOST { Err(self.too_deep()) } else { Ok(()) }
+    }
+
+    /// The expression is over.
+    fn end_links(&mut self) {
+        if let Some(level) = self.levels.last_mut() {
+            self.nested -= std::mem::take(&mut level.links);
+        }
+    }
+
+    fn end_statement(&mut self) {
+        self.end_links();
+        if let Some(level) = self.levels.last_mut() {
+            self.nested -= std::mem::take(&mut level.arms);
+            level.angles = 0;
+            level.is_do = false;
+        }
+    }
+
+    /// Ends the statement before `word`, if it cannot go on with it.
+    fn begin_operand(&mut self, word: &str) {
+        let is_over = match self.before {
+            Before::Semicolon | Before::Brace => true,
+            Before::Operand | Before::Either => self.is_new_line,
+            Before::Operator | Before::Dot => false,
+        };
+        let is_do = self.levels.last().is_some_and(|level| level.is_do);
+        let goes_on = words::goes_on(word) || (is_do && word == "while");
+        if is_over && !goes_on {
+            self.end_statement();
+        }
+    }
+
+    fn operand(&mut self) {
+        self.before = Before::Operand;
+        self.is_header = false;
+        self.is_new_line = false;
+    }
+
+    fn template(&mut self) -> Result<bool, Bound> {
+        let mut escaped = false;
+        for (offset, byte) in self.rest().bytes().enumerate() {
+            let after = self.rest().as_bytes().get(offset + 1);
+            match byte {
+                _ if escaped => escaped = false,
+                b'\\' => escaped = true,
+                b'`' => {
+                    self.at += offset + 1;
+                    self.levels.pop();
+                    self.nested -= 1;
+                    self.operand();
+                    return Ok(true);
+                }
+                b'$' if after == Some(&b'{') => {
+                    self.at += offset + 2;
+                    self.open(Opener::Hole)?;
+                    return Ok(true);
+                }
+                _ => {}
+            }
+        }
+        Err(self.bound("this template literal has no end", "close it with `"))
+    }
+
+    fn comment(&mut self) -> Result<bool, Bound> {
+        let Some((inside, _)) = self.rest().get(2..).and_then(|rest| rest.split_once("*/")) else {
+            return Err(self.bound("this comment has no end", "close it with */"));
+        };
+        let (length, has_line) = (inside.len() + 4, inside.contains(is_line_end));
+        self.at += length;
+        self.is_new_line |= has_line;
+        Ok(true)
+    }
+
+    fn string(&mut self, quote: char) -> Result<bool, Bound> {
+        self.begin_operand("");
+        let mut escaped = false;
+        for (offset, byte) in self.rest().bytes().enumerate().skip(1) {
+            match byte {
+                _ if escaped => escaped = false,
+                b'\\' => escaped = true,
+                b'\n' | b'\r' => break,
+                byte if byte == quote as u8 => {
+                    self.at += offset + 1;
+                    self.operand();
+                    return Ok(true);
+                }
+                _ => {}
+            }
+        }
+        Err(self.bound("this string has no end", "close it on its line, or use a template literal"))
+    }
+
+    /// No closer than needed: what follows a number and is no part of it brings no brackets.
+    fn number(&mut self) -> Result<bool, Bound> {
+        self.begin_operand("");
+        let is_part = |c: char| c.is_ascii_alphanumeric() || c == '_' || c == '.';
+        self.at += self.rest().find(|c| !is_part(c)).unwrap_or(self.rest().len());
+        self.operand();
+        Ok(true)
+    }
+
+    fn word(&mut self) -> Result<bool, Bound> {
+        let length = name_length(self.rest());
+        let word = self.source.get(self.at..self.at + length).unwrap_or_default();
+        let kind = match self.before {
+            Before::Dot => Word::Name,
+            _ if word.contains('\\') => Word::Either,
+            _ => words::kind(word),
+        };
+        if self.before != Before::Dot {
+            self.begin_operand(word);
+        }
+        let was_header = std::mem::take(&mut self.is_header);
+        self.before = match kind {
+            Word::Name => Before::Operand,
+            Word::Either => Before::Either,
+            Word::Keyword | Word::Case | Word::Branch | Word::Header => Before::Operator,
+        };
+        match kind {
+            Word::Name => {}
+            Word::Case => self.end_statement(),
+            Word::Keyword | Word::Either => {
+                self.link()?;
+                self.is_header = was_header && word == "await";
+            }
+            Word::Branch | Word::Header => {
+                self.is_header = kind == Word::Header;
+                if let Some(level) = self.levels.last_mut() {
+                    level.arms += 1;
+                    level.is_do |= word == "do";
+                    self.nested += 1;
+                }
+                self.end_links();
+            }
+        }
+        if self.nested > NESTED_MOST {
+            return Err(self.too_deep());
+        }
+        self.is_new_line = false;
+        self.at += length;
+        Ok(true)
+    }
+
+    /// A slash that is no comment.
+    fn slash(&mut self) -> Result<bool, Bound> {
+        let end = regex_length(self.rest());
+        match (self.before, end) {
+            (Before::Operand | Before::Dot, _) => self.punctuation(),
+            (Before::Operator | Before::Semicolon, Some(length)) => {
+                self.begin_operand("");
+                self.at += length;
+                self.operand();
+                Ok(true)
+            }
+            (Before::Operator | Before::Semicolon, None) => {
+                Err(self.bound("this regular expression has no end", "close it with / on its line"))
+            }
+            (Before::Brace | Before::Either, None) => self.punctuation(),
+            (Before::Brace | Before::Either, Some(_)) => Err(self.bound(
+                "this may divide, or begin a regular expression",
+                "give the regular expression a name, or put it in parentheses",
+            )),
+        }
+    }
+
+    fn punctuation(&mut self) -> Result<bool, Bound> {
+        let rest = self.rest();
+        if rest.starts_with("<!--") || (self.is_new_line && rest.starts_with("-->")) {
+            return Err(self.bound("this is a comment of HTML", "write // instead"));
+        }
+        let sign = words::sign(rest);
+        let after = self.after(sign);
+        match sign {
+            ";" => {}
+            "," if self.levels.last().is_some_and(|level| level.angles == 0) => self.end_links(),
+            _ => self.link()?,
+        }
+        if let Some(level) = self.levels.last_mut().filter(|_| self.is_typescript) {
+            match sign {
+                "<" => level.angles += 1,
+                ">" | ">>" | ">>>" => level.angles = level.angles.saturating_sub(sign.len()),
+                _ => {}
+            }
+        }
+        self.before = after;
+        self.is_header = false;
+        self.is_new_line = false;
+        self.at += sign.len().max(1);
+        Ok(true)
+    }
+
+    /// What `sign` leaves behind.
+    fn after(&self, sign: &str) -> Before {
+        let is_operand = matches!(self.before, Before::Operand) && !self.is_new_line;
+        match sign {
+            ";" => Before::Semicolon,
+            "." | "?." => Before::Dot,
+            // Behind an operand on the same line these belong to it.
+            "++" | "--" | "!" if is_operand && (sign != "!" || self.is_typescript) => {
+                Before::Operand
+            }
+            "++" | "--" => Before::Either,
+            ">" | ">>" | ">>>" if self.is_typescript => Before::Either,
+            _ => Before::Operator,
+        }
+    }
+}
+
+fn is_line_end(c: char) -> bool {
+    matches!(c, '\n' | '\r' | '\u{2028}' | '\u{2029}')
+}
+
+fn line_end(source: &str, from: usize) -> usize {
+    let rest = source.get(from..).unwrap_or_default();
+    from + rest.find(is_line_end).unwrap_or(rest.len())
+}
+
+fn is_name(c: char) -> bool {
+    c.is_ascii_alphanumeric()
+        || matches!(c, '_' | '$' | '#' | '\\')
+        || (!c.is_ascii() && !c.is_whitespace() && c != '\u{feff}' && !is_line_end(c))
+}
+
+/// The bytes of a name, with the braces of its escapes.
+fn name_length(text: &str) -> usize {
+    let mut length = 0;
+    while let Some(rest) = text.get(length..) {
+        let part = rest.find(|c| !is_name(c)).unwrap_or(rest.len());
+        length += part;
+        let is_escape = rest.get(..part).is_some_and(|name| name.ends_with("\\u"));
+        let braces = rest.get(part..).filter(|rest| is_escape && rest.starts_with('{'));
+        match braces.and_then(|rest| rest.find('}')).filter(|end| *end < 12) {
+            Some(end) => length += end + 1,
+            None => break,
+        }
+    }
+    length.max(1)
+}
+
+/// The bytes from a slash to the one that closes the regular expression, on one line.
+fn regex_length(text: &str) -> Option<usize> {
+    let (mut escaped, mut in_class) = (false, false);
+    for (offset, c) in text.char_indices().skip(1) {
+        match c {
+            c if is_line_end(c) => return None,
+            _ if escaped => escaped = false,
+            '\\' => escaped = true,
+            '[' => in_class = true,
+            ']' => in_class = false,
+            '/' if !in_class => return Some(offset + 1),
+            _ => {}
+        }
+    }
+    None
+}

@@ -1,0 +1,53 @@
+//! What a source loads.
+
+use oxc_ast::ast::{Expression, StringLiteral};
+use oxc_span::Span;
+
+use super::Look;
+use super::members::constant;
+use crate::Mode;
+use crate::rules::lists::javascript as lists;
+
+const RULE: &str = "javascript/import";
+
+/// An import whose source cannot be anything but text.
+pub(super) fn named(look: &mut Look<'_, '_>, source: &StringLiteral<'_>) {
+    module(look, source.span, source.value.as_str());
+}
+
+/// One whose source is whatever an expression gives.
+pub(super) fn expression<'a>(look: &mut Look<'_, 'a>, at: Span, source: Option<&Expression<'a>>) {
+    match source.and_then(|source| constant(look, source)) {
+        Some(name) => module(look, at, &name),
+        None => look.add(
+            at,
+            RULE,
+            "what is loaded here is known only when it runs",
+            "write the name of the module as a string",
+        ),
+    }
+}
+
+fn module(look: &mut Look<'_, '_>, at: Span, specifier: &str) {
+    let name = specifier.strip_prefix("node:").unwrap_or(specifier);
+    if look.rules.mode == Mode::Restricted {
+        let message = format!("mode restricted has no imports: {name}");
+        return look.add(at, RULE, message, "use what the language has, or ask for mode standard");
+    }
+    if is_own(specifier) || lists::MODULES.contains(&name) {
+        return;
+    }
+    let above = name.char_indices().filter(|(_, c)| *c == '/').map(|(end, _)| &name[..end]);
+    if look.is_added(name) || above.clone().any(|name| look.is_added(name)) {
+        return;
+    }
+    let advice = format!("there are {}, and files of the run by ./name", lists::MODULES.join(", "));
+    look.add(at, RULE, format!("{name} is not among the modules of mode standard"), &advice);
+}
+
+/// Whether it is a file of the run: no native code, and nothing outside of where they lie.
+fn is_own(specifier: &str) -> bool {
+    let is_relative = ["./", "../"].iter().any(|start| specifier.starts_with(start));
+    let is_native = specifier.to_ascii_lowercase().ends_with(".node");
+    is_relative && !is_native && !specifier.contains(['%', '\\', '?', '#'])
+}

@@ -93,7 +93,7 @@ async fn escapes_reach_nothing_of_the_host_without_rules() {
 /// The first line says who refuses it: `# caught: static`, `# caught: running`, or, where it is one
 /// in mode restricted and the other in mode standard, `# caught: static running`.
 fn is_seen(program: &Program, mode: Mode) -> bool {
-    let words = program.first.strip_prefix("# caught:").unwrap_or_default();
+    let words = program.first.split_once("caught:").unwrap_or_default().1;
     let words: Vec<_> = words.split_whitespace().collect();
     let word = if mode == Mode::Standard { words.last() } else { words.first() };
     word == Some(&"static")

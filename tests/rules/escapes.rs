@@ -53,7 +53,7 @@ async fn escapes_that_cannot_be_seen_reach_nothing() {
                         assert!(!said.contains("REACHED"), "{}: {mode}: {errors}", program.name);
                         corpus::count("escapes", mode, "stopped by the guard");
                     }
-                    Err(error) => assert!(false, "{}: {error}", program.name),
+                    Err(error) => panic!("{}: {error}", program.name),
                 }
             }
         }

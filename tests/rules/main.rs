@@ -1,7 +1,7 @@
 //! The rules of languages: what ordinary programs may write, what attacks may not, and that nothing
 //! of the host is reached by those with the rules switched off.
 
-#![expect(clippy::expect_used, reason = "a test fails by panicking, and says so")]
+#![expect(clippy::expect_used, clippy::panic, reason = "a test fails by panicking, and says so")]
 
 use std::process::ExitCode;
 

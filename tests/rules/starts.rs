@@ -8,7 +8,7 @@ use belljar_tests::{Test, expect, sandbox, stderr, stdout, tests};
 use crate::corpus;
 
 /// What no check can tell: the name is made while the program runs.
-const UNSEEN: &str = "f = getattr\ntry:\n  f(f, '__glo' + 'bals__')\n  print('REACHED')\nexcept AttributeError as error:\n  print('guarded')\n";
+const UNSEEN: &str = "f = getattr\ntry:\n  f(lambda: 0, '__glo' + 'bals__')\n  print('REACHED')\nexcept AttributeError as error:\n  print('guarded')\n";
 
 pub(crate) fn tests() -> Vec<Test> {
     tests![

@@ -4,6 +4,8 @@ mod admit;
 mod bounds;
 mod wiring;
 
+pub(crate) use admit::Checker;
+
 use std::fs::File;
 use std::path::PathBuf;
 use std::time::Instant;
@@ -47,6 +49,8 @@ pub(crate) struct Plan {
     pub(crate) is_session: bool,
     /// The rules of its language that hold.
     pub(crate) mode: Mode,
+    /// What looks at the calls of a session.
+    pub(crate) checker: Checker,
 }
 
 /// What is done in the jar of a run, and the descriptors that travel with it.
@@ -110,6 +114,7 @@ impl Plan {
             rich: source.rich,
             is_session: source.is_session,
             mode: settings.rules.mode.min(source.mode),
+            checker: Checker::new(settings, source),
         })
     }
 }

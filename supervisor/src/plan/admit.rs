@@ -73,12 +73,34 @@ pub(crate) fn judge(
         let what = format!("mode {mode}: there are no rules for runtime {runtime}");
         return refused(what, Vec::new());
     }
-    match findings.first() {
-        None => Ok(()),
-        Some(first) => {
-            let place = format!("line {}, column {}", first.line, first.column);
-            let what = format!("mode {mode}: {place}: {}; {}", first.message, first.advice);
-            refused(what, findings)
-        }
+    verdict(rules, findings)
+}
+
+/// The rules for code that comes later, to a payload that runs.
+#[derive(Clone, Debug)]
+pub(crate) struct Checker {
+    rules: Rules,
+    language: Option<Language>,
+}
+
+impl Checker {
+    pub(super) fn new(settings: &Settings, source: &Source) -> Self {
+        let mode = settings.rules.mode.min(source.mode);
+        let rules = Rules { mode, modules: settings.rules.modules.clone() };
+        Self { rules, language: settings.interpreter.language("") }
     }
+
+    /// # Errors
+    /// [`Error::Refused`] when a rule is broken.
+    pub(crate) fn check(&self, code: &str) -> Result<(), Error> {
+        let found = self.language.map(|language| check(language, code, &self.rules));
+        verdict(&self.rules, found.unwrap_or_default())
+    }
+}
+
+fn verdict(rules: &Rules, findings: Vec<RuleFinding>) -> Result<(), Error> {
+    let Some(first) = findings.first() else { return Ok(()) };
+    let place = format!("line {}, column {}", first.line, first.column);
+    let what = format!("mode {}: {place}: {}; {}", rules.mode, first.message, first.advice);
+    Err(Error::Refused { what, findings })
 }

@@ -16,6 +16,8 @@ mod root;
 mod slots;
 #[cfg(test)]
 mod tests;
+#[cfg(feature = "rules")]
+mod typescript;
 mod work;
 
 use description::{Accepts, Description};

@@ -81,6 +81,20 @@ fn look<'source>(
     }
 }
 
+/// Whether more brackets are open than anybody reads, whatever they are: what a parser makes of them
+/// takes as long.
+fn nests_deep(source: &str) -> bool {
+    let mut open = 0_u32;
+    source.bytes().any(|byte| {
+        match byte {
+            b'(' | b'{' | b'[' => open += 1,
+            b')' | b'}' | b']' => open = open.saturating_sub(1),
+            _ => {}
+        }
+        open > LEVELS_MOST
+    })
+}
+
 /// The tree of a script, unless that takes out of proportion.
 fn parse(source: &str) -> Option<Tree> {
     let mut parser = Parser::new();

@@ -105,10 +105,12 @@ impl<'a> Scan<'a> {
             '/' if self.rest().starts_with("/*") => return self.comment(),
             '"' | '\'' => return self.string(next),
             '`' => {
+                self.begin_sign();
                 self.link()?;
                 self.open(Opener::Template)?;
             }
             '(' | '[' | '{' => {
+                self.begin_sign();
                 self.link()?;
                 let is_header = std::mem::take(&mut self.is_header) && next == '(';
                 self.open(Opener::Bracket(next as u8))?;
@@ -212,6 +214,13 @@ impl<'a> Scan<'a> {
         let is_do = self.levels.last().is_some_and(|level| level.is_do);
         let goes_on = words::goes_on(word) || (is_do && word == "while");
         if is_over && !goes_on {
+            self.end_statement();
+        }
+    }
+
+    /// Ends the statement before a sign, which a semicolon alone makes certain.
+    fn begin_sign(&mut self) {
+        if self.before == Before::Semicolon {
             self.end_statement();
         }
     }
@@ -354,6 +363,7 @@ impl<'a> Scan<'a> {
         if rest.starts_with("<!--") || (self.is_new_line && rest.starts_with("-->")) {
             return Err(self.bound("this is a comment of HTML", "write // instead"));
         }
+        self.begin_sign();
         let sign = words::sign(rest);
         let after = self.after(sign);
         match sign {

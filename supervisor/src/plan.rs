@@ -115,8 +115,8 @@ impl Plan {
 pub(crate) fn launch(settings: &Settings, source: &Source) -> Result<Launch, Error> {
     bounds::check(source)?;
     bounds::fit(source, &settings.limits)?;
-    admit::admit(settings, source)?;
-    settings.interpreter.launch(source, &settings.limits)
+    let rules = admit::admit(settings, source)?;
+    settings.interpreter.launch(source, &settings.limits, &rules)
 }
 
 impl Errand {

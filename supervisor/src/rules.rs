@@ -123,6 +123,38 @@ pub fn check(language: Language, source: &str, rules: &Rules) -> Vec<Finding> {
     }
 }
 
+/// What the guard inside a jar is told, so that it decides by the same lists. `paths` are those of
+/// the run's own source files, below `/work`. Empty for a language that needs none.
+pub(crate) fn guard<'a>(
+    language: Language,
+    rules: &Rules,
+    paths: impl Iterator<Item = &'a str>,
+) -> String {
+    match language {
+        #[cfg(feature = "rules")]
+        Language::Python => python::guard(rules, paths),
+        _ => {
+            drop(paths);
+            String::new()
+        }
+    }
+}
+
+/// The modules that the source files of a run are to each other.
+pub(crate) fn own_modules<'a>(
+    language: Language,
+    paths: impl Iterator<Item = &'a str>,
+) -> Vec<String> {
+    match language {
+        #[cfg(feature = "rules")]
+        Language::Python => paths.filter_map(python::module_name).collect(),
+        _ => {
+            drop(paths);
+            Vec::new()
+        }
+    }
+}
+
 #[cfg(not(feature = "rules"))]
 fn unbuilt(source: &str) -> Finding {
     Finding {

@@ -1,26 +1,30 @@
 //! Whether the rules of its language let a source run.
 
+use crate::rules::own_modules;
 use crate::sandbox::Settings;
 use crate::source::Code;
 use crate::{Error, Mode, RuleFinding, Rules, Source, check};
 
+/// The rules that hold for a run.
+///
 /// # Errors
 /// [`Error::Refused`] when they do not, or when there are none for its language.
-pub(super) fn admit(settings: &Settings, source: &Source) -> Result<(), Error> {
+pub(super) fn admit(settings: &Settings, source: &Source) -> Result<Rules, Error> {
     let mode = settings.rules.mode.min(source.mode);
+    let rules = Rules { mode, modules: settings.rules.modules.clone() };
     if mode == Mode::Full {
-        return Ok(());
+        return Ok(rules);
     }
     let refused = |what: String, findings| Err(Error::Refused { what, findings });
     if mode == Mode::Off {
         let what = "mode off: no code runs; an operator sets the mode".to_owned();
         return refused(what, Vec::new());
     }
-    let rules = Rules { mode, modules: settings.rules.modules.clone() };
+    let known = with_own_modules(settings, source, &rules);
     let mut findings = Vec::new();
     let mut look = |path: &str, text: &str| {
         let language = settings.interpreter.language(path)?;
-        let found = check(language, text, &rules).into_iter();
+        let found = check(language, text, &known).into_iter();
         findings.extend(found.map(|finding| RuleFinding { file: path.to_owned(), ..finding }));
         Some(())
     };
@@ -36,11 +40,23 @@ pub(super) fn admit(settings: &Settings, source: &Source) -> Result<(), Error> {
         return refused(what, Vec::new());
     }
     match findings.first() {
-        None => Ok(()),
+        None => Ok(rules),
         Some(first) => {
             let place = format!("line {}, column {}", first.line, first.column);
             let what = format!("mode {mode}: {place}: {}; {}", first.message, first.advice);
             refused(what, findings)
         }
     }
+}
+
+/// The same rules for sources that may import each other: all of them are checked.
+fn with_own_modules(settings: &Settings, source: &Source, rules: &Rules) -> Rules {
+    let mut rules = rules.clone();
+    if let (Code::Files { files, .. }, Some(language)) =
+        (&source.code, settings.interpreter.language(""))
+    {
+        let paths = files.iter().map(|file| file.path.as_str());
+        rules.modules.extend(own_modules(language, paths));
+    }
+    rules
 }

@@ -19,7 +19,7 @@ use ruff_text_size::{Ranged, TextRange};
 use super::findings::Findings;
 use super::{Finding, Rules, bounds};
 
-pub(super) use guard::guard;
+pub(super) use guard::{guard, module_name};
 
 pub(super) fn check(source: &str, rules: &Rules) -> Vec<Finding> {
     if let Some(finding) = bounds::size(source, "python/size").or_else(|| source::check(source)) {

@@ -68,6 +68,9 @@ pub(super) struct Description {
     pub(super) session: Option<Guest>,
     /// The guest that runs a script and tells more of it than its output.
     pub(super) rich: Option<Guest>,
+    /// The guest that has a program keep to its rules while it runs. It is given those, as one
+    /// text, and what would have been started.
+    pub(super) guard: Option<Guest>,
 }
 
 /// What is started in place of the entry.
@@ -219,7 +222,8 @@ impl Description {
         if self.env.values().any(|value| value.0.contains(&Part::Args)) {
             return Err("env: {args} has a meaning in argv only".to_owned());
         }
-        let guests = self.session.iter().chain(&self.rich).flat_map(|guest| &guest.files);
+        let guests =
+            self.session.iter().chain(&self.rich).chain(&self.guard).flat_map(|guest| &guest.files);
         for (path, contents) in self.files.iter().chain(&self.secret_files).chain(guests) {
             if !path.starts_with("/run/belljar/") || path.contains("/../") {
                 return Err(format!("files: {path:?} is not below /run/belljar"));
@@ -242,9 +246,10 @@ impl Contents {
     }
 }
 
-const GUESTS: [(&str, &str); 8] = [
+const GUESTS: [(&str, &str); 9] = [
     ("bash/guest.sh", include_str!("../../../worker/guests/bash/guest.sh")),
     ("node/guest.cjs", include_str!("../../../worker/guests/node/guest.cjs")),
+    ("python/guard.py", include_str!("../../../worker/guests/python/guard.py")),
     ("python/guest.py", include_str!("../../../worker/guests/python/guest.py")),
     ("python/sitecustomize.py", include_str!("../../../worker/guests/python/sitecustomize.py")),
     ("python/belljar.py", include_str!("../../../worker/guests/python/belljar.py")),

@@ -12,7 +12,7 @@ use super::root::Root;
 use super::slots::Slots;
 use super::work::{code_files, fits, work_files};
 use crate::source::{Code, Source};
-use crate::{Error, Language, Limits, spawn};
+use crate::{Error, Language, Limits, Mode, Rules, rules, spawn};
 
 /// An interpreter of this host, and what of the host it needs to see.
 #[derive(Clone, Debug)]
@@ -110,7 +110,12 @@ impl Interpreter {
     ///
     /// # Errors
     /// [`Error::Invalid`] when the source does not fit the runtime or names an impossible file.
-    pub(crate) fn launch(&self, source: &Source, limits: &Limits) -> Result<Launch, Error> {
+    pub(crate) fn launch(
+        &self,
+        source: &Source,
+        limits: &Limits,
+        rules: &Rules,
+    ) -> Result<Launch, Error> {
         let (mut mounts, mut links) = (self.mounts.clone(), self.links.clone());
         let (entry, name, mut files) = match (&source.code, self.runtime.accepts) {
             (Code::Program(path), Accepts::Program) => {
@@ -147,11 +152,16 @@ impl Interpreter {
         if guest.is_none() {
             started.push(entry.clone());
         }
+        let guard = self.runtime.guard.as_ref().filter(|_| rules.mode != Mode::Full);
+        if let Some(guard) = guard {
+            let own = guard.script.iter().map(|template| slots.render(template));
+            started.splice(..0, own.chain([self.guarded(source, rules)]).collect::<Vec<_>>());
+        }
         let argv = slots.argv(&self.runtime.argv, &started);
         no_nul(&argv)?;
         let secret_files = self.runtime.secret_files.iter();
         let secret_files = secret_files.filter(|_| !source.secrets.is_empty());
-        let guest_files = guest.iter().flat_map(|guest| &guest.files);
+        let guest_files = guest.into_iter().chain(guard).flat_map(|guest| &guest.files);
         for (path, contents) in self.runtime.files.iter().chain(secret_files).chain(guest_files) {
             let bytes = contents.bytes().map_err(Error::Invalid)?.to_vec();
             files.push(LaunchFile { path: path.clone(), mode: 0o444, bytes });
@@ -184,7 +194,8 @@ impl Interpreter {
         let source = Source::code(String::new());
         let slots = Slots { program: &self.program, name: "", entry: "", source: &source, limits };
         let mut files = self.runtime.files.clone();
-        let guests = self.runtime.session.iter().chain(&self.runtime.rich);
+        let runtime = &self.runtime;
+        let guests = runtime.session.iter().chain(&runtime.rich).chain(&runtime.guard);
         files.extend(guests.flat_map(|guest| guest.files.clone()));
         let mut prime = Prime::Nothing;
         let script_env = self.script_env(&slots);
@@ -238,6 +249,16 @@ impl Interpreter {
         };
         let refused = || Error::Invalid(format!("runtime {} has {what}", self.runtime.name));
         guest.as_ref().map(Some).ok_or_else(refused)
+    }
+
+    /// What a guard is given.
+    fn guarded(&self, source: &Source, rules: &Rules) -> String {
+        let files = match &source.code {
+            Code::Files { files, .. } => files.as_slice(),
+            Code::Snippet(_) | Code::Program(_) => &[],
+        };
+        let paths = files.iter().map(|file| file.path.as_str());
+        self.runtime.rules.map(|language| rules::guard(language, rules, paths)).unwrap_or_default()
     }
 
     fn script_env(&self, slots: &Slots<'_>) -> Vec<(String, String)> {

@@ -46,7 +46,7 @@ fn shown(launch: &Launch) -> Vec<String> {
 }
 
 fn launch(interpreter: &Interpreter, source: &Source) -> Launch {
-    interpreter.launch(source, &Limits::strict()).unwrap()
+    interpreter.launch(source, &Limits::strict(), &Rules::default()).unwrap()
 }
 
 fn refusal<T: std::fmt::Debug>(result: Result<T, Error>) -> String {
@@ -249,11 +249,13 @@ fn files_and_variables_that_cannot_be_are_refused() {
     for path in
         ["", "/etc/x", "../x", "a/../x", "./a", "a//b", "a/", "a\0b", &long, "main.py", "main.py/x"]
     {
-        let error = refusal(python.launch(&Source::code("").file(path, ""), &strict));
+        let error =
+            refusal(python.launch(&Source::code("").file(path, ""), &strict, &Rules::default()));
         assert!(error.starts_with("file "), "{path:?}: {error}");
     }
     for (name, value) in [("", "x"), ("A=B", "x"), ("A\0", "x"), ("A", "\0"), ("BELLJAR_X", "x")] {
-        let error = refusal(python.launch(&Source::code("").env(name, value), &strict));
+        let error =
+            refusal(python.launch(&Source::code("").env(name, value), &strict, &Rules::default()));
         assert!(error.starts_with("environment variable"), "{name:?}: {error}");
     }
     let file = |bytes: &[u8]| vec![SourceFile { path: "a.py".into(), bytes: bytes.into() }];
@@ -268,7 +270,7 @@ fn files_and_variables_that_cannot_be_are_refused() {
                                       use runtime native",
         ),
     ] {
-        assert_eq!(refusal(python.launch(&source, &strict)), reason);
+        assert_eq!(refusal(python.launch(&source, &strict, &Rules::default())), reason);
     }
     let source = Source::code("").env("PYTHONPATH", "/work/lib").env("TZ", "Europe/Berlin");
     let env = launch(&python, &source).env;
@@ -339,10 +341,15 @@ fn a_program_is_shown_with_the_loader_it_names() {
         (directory.path().to_owned(), ": not a file"),
         (directory.path().join("none"), ": No such file"),
     ] {
-        let error = refusal(native.launch(&Source::program(&path), &Limits::strict()));
+        let error =
+            refusal(native.launch(&Source::program(&path), &Limits::strict(), &Rules::default()));
         assert!(error.contains(reason), "{error:?} lacks {reason:?}");
     }
     let code = Code::Snippet(String::new());
-    let error = refusal(native.launch(&Source { code, ..Source::code("") }, &Limits::strict()));
+    let error = refusal(native.launch(
+        &Source { code, ..Source::code("") },
+        &Limits::strict(),
+        &Rules::default(),
+    ));
     assert!(error.contains("takes the path of a compiled executable"), "{error}");
 }

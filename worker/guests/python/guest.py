@@ -9,17 +9,20 @@ import ast, fcntl, io, os, queue, signal, sys, time, types  # noqa: E401
 import _thread
 
 _OWN = globals()
+# What a run by rules has: its own builtins, and its own way to read a program.
+_GUARD = _OWN.get("_guard")
 _RESULT = "/work/.belljar-result.json"
 _TEXT_MAX, _HTML_MAX, _JSON_MAX = 64 << 10, 1 << 20, 64 << 10
 _NODES_MAX, _FRAMES_MAX, _FIGURES_MAX = 65536, 100, 64
 # Out of the way of user code.
 _ASIDE = 62
+_GUARD_FILE = "/run/belljar/guard.py"
 
 
 def main():
     arguments = sys.argv[1:]
     fresh = types.ModuleType("__main__")
-    fresh.__builtins__ = sys.modules["builtins"]
+    fresh.__builtins__ = _GUARD.builtins if _GUARD else sys.modules["builtins"]
     sys.modules["__main__"] = fresh
     if arguments:
         _Script(fresh).run(arguments)
@@ -35,7 +38,8 @@ class _Teller:
 
     def evaluate(self, source, name, value_wanted=True):
         """Runs a source; returns the value of its last statement, if that is an expression."""
-        tree, last = compile(source, name, "exec", ast.PyCF_ONLY_AST, True), None
+        last = None
+        tree = _GUARD.parse(source, name) if _GUARD else compile(source, name, "exec", ast.PyCF_ONLY_AST, True)
         if tree.body and isinstance(tree.body[-1], ast.Expr) and value_wanted:
             last = ast.Expression(tree.body.pop().value)
         if tree.body:
@@ -298,8 +302,8 @@ def _without_own_frames(error):
     """The exception, as if nothing of ours had called what raised it."""
     first, last, trace = None, None, error.__traceback__
     while trace is not None:
-        # Below user code, too: what a signal is handled by.
-        if trace.tb_frame.f_globals is not _OWN:
+        # Below user code, too: what a signal is handled by, or an import by rules.
+        if trace.tb_frame.f_globals is not _OWN and trace.tb_frame.f_code.co_filename != _GUARD_FILE:
             first = first or trace
             if last:
                 last.tb_next = trace

@@ -20,7 +20,7 @@ __builtins__ = dict(_SHARED)
 
 _LINE = 3
 # Compiled once, for every child that is to run it.
-_GUEST = "/run/belljar/guest.py"
+_GUESTS = ("/run/belljar/guard.py", "/run/belljar/guest.py")
 # Out of the way of user code, and below 64, where the kernel's first descriptor table ends.
 _ASIDE = 63
 _WRITERS = (io.TextIOWrapper, io.BufferedWriter, io.BufferedRandom)
@@ -146,7 +146,7 @@ class _Run:
         # Without the directory of this file, in whose place comes the script's.
         self.own = 0 if getattr(sys.flags, "safe_path", False) else 1
         self.path = sys.path[self.own:]
-        self.compiled = _compiled_guest()
+        self.compiled = _compiled_guests()
         self.modules, self.builtins = frozenset(sys.modules), len(_SHARED)
         # Letting go of what is shared with the template would copy the pages that hold it.
         self.held = (sys.path_importer_cache, sys.path_hooks, sys.meta_path)
@@ -221,6 +221,9 @@ class _Run:
         namespace = vars(sys.modules["__main__"])
         loader = importlib.machinery.SourceFileLoader("__main__", entry)
         namespace.update(_SCRIPT, __doc__=None, __loader__=loader, __file__=entry)
+        if entry == _GUESTS[0]:
+            # What it runs in its turn may be the other.
+            namespace["_compiled"] = self.compiled
         sys.argv = arguments
         if hasattr(sys, "orig_argv"):
             sys.orig_argv = [sys.orig_argv[0], *arguments]
@@ -229,8 +232,8 @@ class _Run:
         return _attempt(lambda: exec(self.code(source, entry, loader), namespace))
 
     def code(self, source, entry, loader):
-        if entry == _GUEST and self.compiled:
-            return self.compiled
+        if entry in self.compiled:
+            return self.compiled[entry]
         return compile(source or loader.get_data(entry), entry, "exec", 0, True)
 
     def finish(self, status):
@@ -274,16 +277,18 @@ class _Run:
             _SHARED.popitem()
 
 
-def _compiled_guest():
-    """The guest's code, and what it imports; nothing where the runtime has none."""
-    try:
-        with open(_GUEST, "rb") as file:
-            code = compile(file.read(), _GUEST, "exec", 0, True)
-    except OSError:
-        return None
-    for name in ("ast", "json", "linecache", "queue", "traceback", "warnings"):
+def _compiled_guests():
+    """The code of the guests that the runtime has, and what they import."""
+    compiled = {}
+    for path in _GUESTS:
+        try:
+            with open(path, "rb") as file:
+                compiled[path] = compile(file.read(), path, "exec", 0, True)
+        except OSError:
+            continue
+    for name in ("ast", "json", "linecache", "queue", "traceback", "warnings") if compiled else ():
         importlib.import_module(name)
-    return code
+    return compiled
 
 
 def _attempt(action, *arguments):

@@ -1,38 +1,44 @@
 //! What the guard inside a jar is told, so that it decides by the same lists.
 
-use std::fmt::Write as _;
-
-use super::super::Rules;
-use crate::Mode;
 use crate::rules::lists::Words;
 use crate::rules::lists::python as lists;
+use crate::{Mode, Rules};
 
-/// One list a line, a name and words: what `guard.py` reads. `own` are the run's own modules, by
-/// name and path.
-pub(in crate::rules) fn guard(rules: &Rules, own: &[(String, String)]) -> String {
+/// One list a line, a name and words: what `guard.py` reads.
+pub(in crate::rules) fn guard<'a>(rules: &Rules, paths: impl Iterator<Item = &'a str>) -> String {
     let is_standard = rules.mode >= Mode::Standard;
     let mut text = format!("mode {}\n", rules.mode);
-    let mut line = |name: &str, lists: &[&Words]| {
-        let words: Vec<_> = lists.iter().flat_map(|list| list.iter()).collect();
-        // Writing to a string cannot fail.
-        drop(writeln!(text, "{name} {}", words.join(" ")));
+    let mut line = |name: &str, words: &mut dyn Iterator<Item = &str>| {
+        text.push_str(name);
+        for word in words {
+            text.push(' ');
+            text.push_str(word);
+        }
+        text.push('\n');
     };
+    let also = |list: &Words| list.iter().filter(move |_| is_standard);
+    line("builtins", &mut lists::BUILTINS.iter().chain(also(&lists::STANDARD_BUILTINS)));
+    line("modules", &mut lists::ALWAYS.iter().chain(also(&lists::MODULES)));
+    line("reflection", &mut lists::REFLECTION.iter());
+    line("ordinary", &mut lists::ORDINARY.iter());
+    line("withheld", &mut lists::WITHHELD.iter());
     if is_standard {
-        line("builtins", &[&lists::BUILTINS, &lists::STANDARD_BUILTINS]);
-        line("modules", &[&lists::ALWAYS, &lists::MODULES]);
-    } else {
-        line("builtins", &[&lists::BUILTINS]);
-        line("modules", &[&lists::ALWAYS]);
-    }
-    line("reflection", &[&lists::REFLECTION]);
-    line("ordinary", &[&lists::ORDINARY]);
-    line("withheld", &[&lists::WITHHELD]);
-    if is_standard {
-        let added: Vec<_> = rules.modules.iter().map(String::as_str).collect();
-        drop(writeln!(text, "added {}", added.join(" ")));
-        for (name, path) in own {
-            drop(writeln!(text, "own {name} {path}"));
+        line("added", &mut rules.modules.iter().map(String::as_str));
+        for path in paths {
+            if let Some(name) = module_name(path) {
+                line("own", &mut [name.as_str(), &format!("/work/{path}")].into_iter());
+            }
         }
     }
     text
+}
+
+/// The name under which a file below `/work` is imported.
+pub(in crate::rules) fn module_name(path: &str) -> Option<String> {
+    let name = path.strip_suffix("/__init__.py").or_else(|| path.strip_suffix(".py"))?;
+    let is_name = |part: &str| {
+        let is_start = part.starts_with(|c: char| c.is_alphabetic() || c == '_');
+        is_start && part.chars().all(|c| c.is_alphanumeric() || c == '_')
+    };
+    name.split('/').all(is_name).then(|| name.replace('/', "."))
 }

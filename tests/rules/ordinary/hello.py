@@ -1,0 +1,2 @@
+# modes: restricted standard
+print("hello, world")

@@ -1,0 +1,3 @@
+# modes: restricted standard
+import belljar
+print(len(belljar.secrets), "TOKEN" in belljar.secrets, belljar.secrets.get("TOKEN", "none"))

@@ -1,0 +1,335 @@
+"""Runs a program by the rules of its mode: ``guard.py RULES SCRIPT [ARGUMENT ...]``.
+
+Advice, not a boundary, as those rules are: what is decided here could not be told from the source. The
+program has builtins of its own, through which it imports what the lists name and reads no attribute that
+they refuse. The modules of the standard library keep theirs, and work as ever.
+"""
+
+import ast, builtins, re, sys, types  # noqa: E401
+from importlib.machinery import ModuleSpec, SourceFileLoader
+
+_OWN = globals()
+_GUEST = "/run/belljar/guest.py"
+# Attributes whose meaning depends on what they are read from: reading one becomes a call.
+_LOOKED_AT = ("format", "format_map", "__dict__", "__getattribute__")
+# No program can write this name.
+_LOOK = "belljar attribute"
+_MODULE, _TEXT = types.ModuleType, str
+_getattr, _hasattr, _setattr, _delattr, _import = getattr, hasattr, setattr, delattr, __import__
+
+
+def main():
+    rules = _Rules(sys.argv[1])
+    script, sys.argv = sys.argv[2], sys.argv[2:]
+    if hasattr(sys, "orig_argv"):
+        # As if this had never been between the interpreter and the script.
+        sys.orig_argv = [*sys.orig_argv[:1], *sys.argv]
+    guard = _Guard(rules)
+    sys.excepthook = _shows_no_guard(sys.excepthook)
+    if script == _GUEST:
+        code = _OWN.get("_compiled", {}).get(script) or _code(script)
+        exec(code, {"__name__": "__main__", "__file__": script, "__builtins__": builtins, "_guard": guard})
+        return
+    sys.path[:1] = [script.rpartition("/")[0]]
+    module = types.ModuleType("__main__")
+    vars(module).update(__builtins__=guard.builtins, __file__=script)
+    sys.modules["__main__"] = module
+    with open(script, "rb") as file:
+        code = compile(guard.parse(file.read(), script), script, "exec", 0, True)
+    exec(code, vars(module))
+
+
+class _Rules:
+    """The lists, as one text: a name and words on each line."""
+
+    def __init__(self, text):
+        self.own, lists = {}, {}
+        for line in text.splitlines():
+            name, _, rest = line.partition(" ")
+            if name == "own":
+                module, _, path = rest.partition(" ")
+                self.own[module] = path
+            else:
+                lists[name] = rest.split()
+        self.mode = lists["mode"][0]
+        self.builtins, self.modules, self.added = lists["builtins"], frozenset(lists["modules"]), lists.get("added", ())
+        self.reflection, self.ordinary = frozenset(lists["reflection"]), frozenset(lists["ordinary"])
+        self.withheld = frozenset(lists["withheld"])
+
+    def is_refused(self, name):
+        """Whether an attribute leads into the interpreter; a dunder on no list does."""
+        is_dunder = len(name) > 4 and name.startswith("__") and name.endswith("__")
+        return name in self.reflection or is_dunder and name not in self.ordinary
+
+    def is_added(self, module):
+        return any(module == each or module.startswith(each + ".") for each in self.added)
+
+    def is_own(self, module):
+        return any(module == each or each.startswith(module + ".") for each in self.own)
+
+    def is_allowed(self, module):
+        """Whether a module is on the list, or leads to one that is."""
+        within = module + "."
+        return (module in self.modules or self.is_added(module)
+                or any(each.startswith(within) for each in (*self.modules, *self.added)))
+
+
+class _Guard:
+    """What a program has in place of what every other has."""
+
+    def __init__(self, rules):
+        self.rules, self.shown = rules, {}
+        known = vars(builtins)
+        own = {name: known[name] for name in rules.builtins if name in known}
+        own.update(self.functions())
+        own[_LOOK] = self.look
+        self.builtins = own
+        self.replaced = {
+            ("operator", "attrgetter"): self.attrgetter, ("operator", "methodcaller"): self.methodcaller,
+            ("typing", "get_type_hints"): self.get_type_hints, ("string", "Formatter"): self.formatter,
+        }
+        if rules.own:
+            sys.meta_path.insert(0, _Finder(self))
+
+    def parse(self, source, name):
+        """The tree of a program that was checked as UTF-8, whatever it declares."""
+        text = source if isinstance(source, str) else source.decode("utf-8-sig")
+        tree = compile(text, name, "exec", ast.PyCF_ONLY_AST, True)
+        # What is written with other letters may be one of these names as well.
+        if not text.isascii() or any(word in text for word in _LOOKED_AT):
+            tree = ast.fix_missing_locations(_Looks().visit(tree))
+        return tree
+
+    def check(self, name):
+        """Refuses the name of an attribute; returns it as what it is, whatever class it has."""
+        if isinstance(name, _TEXT):
+            name = _TEXT.__str__(name)
+            if self.rules.is_refused(name):
+                raise AttributeError(f"mode {self.rules.mode}: {name} leads into the interpreter; use methods and "
+                                     "attributes of your own classes")
+        return name
+
+    def functions(self):
+        check, look, absent = self.check, self.look, object()
+
+        def getattr(object, name, default=absent, /):
+            name = check(name)
+            if name in _LOOKED_AT:
+                if default is absent or _hasattr(object, name):
+                    return look(object, name)
+            return _getattr(object, name) if default is absent else _getattr(object, name, default)
+
+        def hasattr(object, name, /):
+            try:
+                name = check(name)
+            except AttributeError:
+                return False
+            return _hasattr(object, name)
+
+        def setattr(object, name, value, /):
+            name = check(name)
+            if name in ("__class__", "__match_args__"):
+                raise AttributeError(f"mode {self.rules.mode}: {name} of an object that exists is never changed")
+            _setattr(object, name, value)
+
+        def delattr(object, name, /):
+            _delattr(object, check(name))
+
+        def vars(object, /):
+            return look(object, "__dict__")
+
+        return {"getattr": getattr, "hasattr": hasattr, "setattr": setattr, "delattr": delattr, "vars": vars,
+                "__import__": self.imports}
+
+    def look(self, value, name):
+        """Reads one of the attributes that are looked at."""
+        found = _getattr(value, name)
+        if name == "__dict__":
+            if isinstance(value, type):
+                # Its own methods are no secret; what every class has leads to every other.
+                return types.MappingProxyType({key: each for key, each in found.items()
+                                               if key != "__dict__" and not self.rules.is_refused(key)})
+            return found
+        if name == "__getattribute__":
+            return lambda *arguments: found(*arguments[:-1], *map(self.check, arguments[-1:]))
+        if isinstance(value, type) and issubclass(value, str):
+            return lambda text, *rest, **named: found(self.checked_format(text), *rest, **named)
+        if isinstance(value, str) or type(value).__name__ == "UserString":
+            self.checked_format(str(value))
+        return found
+
+    def checked_format(self, text):
+        for word in re.findall(r"\w+", text) if isinstance(text, str) and "{" in text else ():
+            # Words between the fields are any; those that a field reads stand behind a dot or a bracket.
+            if self.rules.is_refused(word) and re.search(r"\{[^{}]*[.\[]\s*" + word, text):
+                self.check(word)
+        return text
+
+    def imports(self, name, globals=None, locals=None, fromlist=(), level=0):
+        """What an import statement of the program calls."""
+        rules, name = self.rules, _TEXT.__str__(name)
+        package = (globals or {}).get("__package__") or ""
+        full = ".".join(filter(None, (*package.split(".")[:len(package.split(".")) - level + 1], name))) if level else name
+        if rules.is_own(full) or level == 0 and rules.is_added(full):
+            return _import(name, globals, locals, fromlist, level)
+        if level or not rules.is_allowed(full):
+            raise ImportError(f"mode {rules.mode} does not import {full!r}: use the builtins, a module of the list, "
+                              "or ask the operator to add it", name=full)
+        _import(full)
+        for each in fromlist or ():
+            within = f"{full}.{each}"
+            if rules.is_allowed(within) and within not in rules.withheld and not _hasattr(sys.modules[full], each):
+                _import(within)
+        shown = self.show(full if fromlist else full.partition(".")[0])
+        if "*" in (fromlist or ()):
+            for each in dir(shown):
+                _getattr(shown, each, None)
+        return shown
+
+    def show(self, name):
+        """A module of the list, without those that it imported for itself."""
+        if self.rules.is_added(name):
+            return sys.modules[name]
+        if name not in self.shown:
+            self.shown[name] = _shown(self, name)
+        return self.shown[name]
+
+    def attribute(self, module, key):
+        """What a module has for a program."""
+        name = module.__name__
+        value = _getattr(module, key)
+        if key == "__all__":
+            return [each for each in value if f"{name}.{each}" not in self.rules.withheld]
+        is_refused = key.startswith("_") and key not in ("__doc__", "__version__") or f"{name}.{key}" in self.rules.withheld
+        if (name, key) in self.replaced:
+            return self.replaced[name, key]
+        if isinstance(value, _MODULE):
+            is_refused = is_refused or not self.rules.is_allowed(value.__name__)
+            value = None if is_refused else self.show(value.__name__)
+        if is_refused:
+            raise AttributeError(f"mode {self.rules.mode}: {key} of module {name} is not for programs", name=key)
+        return value
+
+    @property
+    def formatter(self):
+        import string
+        guard = self
+
+        class Formatter(string.Formatter):
+            def get_field(self, field_name, args, kwargs):
+                guard.checked_format("{" + field_name + "}")
+                return super().get_field(field_name, args, kwargs)
+
+        return Formatter
+
+    def attrgetter(self, *names):
+        import operator
+        for each in names:
+            for part in _TEXT.__str__(each).split(".") if isinstance(each, _TEXT) else ():
+                if self.check(part) in _LOOKED_AT:
+                    raise AttributeError(f"mode {self.rules.mode}: read {part} in a lambda")
+        return operator.attrgetter(*(_TEXT.__str__(each) if isinstance(each, _TEXT) else each for each in names))
+
+    def methodcaller(self, name, /, *arguments, **named):
+        import operator
+        if self.check(name) in _LOOKED_AT:
+            raise AttributeError(f"mode {self.rules.mode}: call {name} in a lambda")
+        return operator.methodcaller(self.check(name), *arguments, **named)
+
+    def get_type_hints(self, of, *arguments, **named):
+        import typing
+        for each in _getattr(of, "__mro__", (of,)):
+            for word in re.findall(r"\w+", repr(_getattr(each, "__annotations__", ""))):
+                self.check(word)
+        return typing.get_type_hints(of, *arguments, **named)
+
+
+def _shown(guard, name):
+    module = sys.modules[name]
+
+    class Module(_MODULE):
+        def __getattr__(self, key):
+            value = guard.attribute(module, _TEXT.__str__(key))
+            vars(self)[key] = value
+            return value
+
+        def __dir__(self):
+            return [each for each in dir(module) if not each.startswith("_")]
+
+    return Module(name, module.__doc__)
+
+
+class _Looks(ast.NodeTransformer):
+    """Has some attributes read by way of the guard."""
+
+    def visit_Attribute(self, node):
+        self.generic_visit(node)
+        if node.attr not in _LOOKED_AT or not isinstance(node.ctx, ast.Load):
+            return node
+        look, name = ast.Name(_LOOK, ast.Load()), ast.Constant(node.attr)
+        return ast.copy_location(ast.Call(look, [node.value, name], []), node)
+
+
+class _Finder:
+    """Finds the run's own modules, as they were when it began."""
+
+    def __init__(self, guard):
+        self.guard, self.sources = guard, {}
+        for name, path in guard.rules.own.items():
+            with open(path, "rb") as file:
+                self.sources[name] = file.read()
+
+    def find_spec(self, name, path=None, target=None):
+        if name not in self.sources:
+            return None
+        path = self.guard.rules.own[name]
+        is_package = path.endswith("/__init__.py")
+        spec = ModuleSpec(name, _Loader(name, path, self), origin=path, is_package=is_package)
+        spec.has_location = True
+        if is_package:
+            spec.submodule_search_locations = [path.rpartition("/")[0]]
+        return spec
+
+
+class _Loader(SourceFileLoader):
+    """Loads one of them, which has the builtins of the program."""
+
+    def __init__(self, name, path, finder):
+        super().__init__(name, path)
+        self.finder = finder
+
+    def get_code(self, name):
+        return compile(self.finder.guard.parse(self.finder.sources[name], self.path), self.path, "exec", 0, True)
+
+    def exec_module(self, module):
+        vars(module)["__builtins__"] = self.finder.guard.builtins
+        exec(self.get_code(module.__name__), vars(module))
+
+
+def _shows_no_guard(display):
+    """A hook that shows what was raised as if nothing of ours had called the program, or was called by it."""
+
+    def excepthook(kind, error, trace):
+        display(kind, error.with_traceback(without_own_frames(trace)), error.__traceback__)
+
+    return excepthook
+
+
+def without_own_frames(trace):
+    kept = []
+    while trace is not None:
+        if trace.tb_frame.f_globals is not _OWN:
+            kept.append(trace)
+        trace = trace.tb_next
+    for each, following in zip(kept, [*kept[1:], None]):
+        each.tb_next = following
+    return kept[0] if kept else None
+
+
+def _code(path):
+    with open(path, "rb") as file:
+        return compile(file.read(), path, "exec", 0, True)
+
+
+if __name__ == "__main__":
+    main()

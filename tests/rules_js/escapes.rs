@@ -12,6 +12,8 @@ pub(crate) fn tests() -> Vec<Test> {
         escapes_without_rules_reach_nothing_of_the_host_from_node(Node),
         escapes_without_rules_reach_nothing_of_the_host_from_quickjs(),
         escapes_without_rules_reach_nothing_of_the_host_from_bash(Bash),
+        what_no_check_can_see_is_refused_while_it_runs_on_node(Node),
+        what_no_check_can_see_is_refused_while_it_runs_on_quickjs(),
     ]
 }
 
@@ -48,6 +50,38 @@ async fn escapes_without_rules_reach_nothing_of_the_host_from_quickjs() {
 
 async fn escapes_without_rules_reach_nothing_of_the_host_from_bash() {
     hold("bash", "escapes.sh").await;
+}
+
+/// What no check can tell: the names are made while the program runs.
+const UNSEEN: &str = "const at = (...parts) => parts.join('');\n\
+    const f = () => 1, a = async () => 1, from = (x, key) => x[key];\n\
+    for (const x of [f, a, function* () {}]) {\n\
+      try { from(x, at('con', 'structor'))('return 1'); console.log('REACHED'); }\n\
+      catch (error) { console.log(error.name); }\n}\n";
+
+async fn what_no_check_can_see_is_refused_while_it_runs_on_node() {
+    guarded("node").await;
+}
+
+async fn what_no_check_can_see_is_refused_while_it_runs_on_quickjs() {
+    guarded("js").await;
+}
+
+async fn guarded(runtime: &str) {
+    let source = Source::code(UNSEEN);
+    let sandbox = sandbox(runtime).build().expect("a sandbox");
+    for (mode, expected) in [
+        (Mode::Full, "REACHED\nREACHED\nREACHED\n"),
+        (Mode::Standard, "EvalError\nEvalError\nEvalError\n"),
+        (Mode::Restricted, "EvalError\nEvalError\nEvalError\n"),
+    ] {
+        for rich in [false, true] {
+            let source = source.clone().mode(mode);
+            let source = if rich { source.rich() } else { source };
+            let outcome = sandbox.run(source).await.expect("an outcome");
+            assert_eq!(stdout(&outcome), expected, "{mode} {rich}: {}", stderr(&outcome));
+        }
+    }
 }
 
 /// Runs every attack without rules: whatever it does, the secrets of the host stay there.

@@ -30,8 +30,11 @@ pub(super) fn admit(settings: &Settings, source: &Source) -> Result<Rules, Error
     };
     let has_rules = match &source.code {
         Code::Snippet(text) => look("", text).is_some(),
-        Code::Files { files, .. } => files.iter().all(|file| {
-            std::str::from_utf8(&file.bytes).is_ok_and(|text| look(&file.path, text).is_some())
+        Code::Files { files, entry } => files.iter().all(|file| {
+            let is_data = file.path != *entry && settings.interpreter.is_data(&file.path);
+            is_data
+                || std::str::from_utf8(&file.bytes)
+                    .is_ok_and(|text| look(&file.path, text).is_some())
         }),
         Code::Program(_) => false,
     };

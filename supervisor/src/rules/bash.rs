@@ -58,6 +58,9 @@ fn look<'source>(
     if source.lines().any(|line| line.matches("<<").count() > HEREDOCS_MOST) {
         return Err(refused("too many here-documents begin on one line", "begin one on each line"));
     }
+    if nests_deep(source) {
+        return Err(refused("the script nests deeper than is looked at", "split it up"));
+    }
     let tree = parse(source).ok_or_else(|| {
         refused("the script takes too long to read", "make it shorter or plainer")
     })?;

@@ -246,8 +246,9 @@ impl Contents {
     }
 }
 
-const GUESTS: [(&str, &str); 9] = [
+const GUESTS: [(&str, &str); 10] = [
     ("bash/guest.sh", include_str!("../../../worker/guests/bash/guest.sh")),
+    ("node/guard.cjs", include_str!("../../../worker/guests/node/guard.cjs")),
     ("node/guest.cjs", include_str!("../../../worker/guests/node/guest.cjs")),
     ("python/guard.py", include_str!("../../../worker/guests/python/guard.py")),
     ("python/guest.py", include_str!("../../../worker/guests/python/guest.py")),

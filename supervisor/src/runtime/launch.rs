@@ -1,3 +1,5 @@
+mod language;
+
 use std::collections::BTreeMap;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
@@ -12,7 +14,7 @@ use super::root::Root;
 use super::slots::Slots;
 use super::work::{code_files, fits, work_files};
 use crate::source::{Code, Source};
-use crate::{Error, Language, Limits, Mode, Rules, rules, spawn};
+use crate::{Error, Limits, Mode, Rules, rules, spawn};
 
 /// An interpreter of this host, and what of the host it needs to see.
 #[derive(Clone, Debug)]
@@ -283,15 +285,6 @@ impl Interpreter {
             Some((status.dev(), status.ino(), status.ctime(), status.ctime_nsec()))
         };
         std::iter::once(self.path.as_path()).chain(sources).map(stamp).collect()
-    }
-
-    /// What a source file of this name is written in, as far as there are rules for it.
-    pub(crate) fn language(&self, path: &str) -> Option<Language> {
-        let extension = Path::new(path).extension().and_then(|it| it.to_str()).unwrap_or_default();
-        match (self.runtime.rules?, extension) {
-            (Language::JavaScript, "ts" | "mts" | "cts") => Some(Language::TypeScript),
-            (language, _) => Some(language),
-        }
     }
 
     /// Whether the jars of this runtime depend on the program that runs in them.

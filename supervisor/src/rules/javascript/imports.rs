@@ -48,6 +48,8 @@ fn module(look: &mut Look<'_, '_>, at: Span, specifier: &str) {
 /// Whether it is a file of the run: no native code, and nothing outside of where they lie.
 fn is_own(specifier: &str) -> bool {
     let is_relative = ["./", "../"].iter().any(|start| specifier.starts_with(start));
-    let is_native = specifier.to_ascii_lowercase().ends_with(".node");
-    is_relative && !is_native && !specifier.contains(['%', '\\', '?', '#'])
+    let last = specifier.rsplit('/').next().unwrap_or_default();
+    let extension = last.rsplit_once('.').map_or("", |(_, extension)| extension);
+    let is_source = ["", "js", "mjs", "cjs", "ts", "mts", "cts", "json"].contains(&extension);
+    is_relative && is_source && !specifier.contains(['%', '\\', '?', '#'])
 }

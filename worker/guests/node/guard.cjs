@@ -78,4 +78,5 @@ holdImports(rules);
 takeAway(rules.globals);
 refuseCode();
 delete require.cache[__filename];
-Module.runMain(entry);
+// Behind this script, so that no stack shows it; a bound function has no frame.
+process.nextTick(Module.runMain.bind(Module), entry);

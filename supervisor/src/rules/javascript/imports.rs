@@ -37,8 +37,8 @@ fn module(look: &mut Look<'_, '_>, at: Span, specifier: &str) {
     if is_own(specifier) || lists::MODULES.contains(&name) {
         return;
     }
-    let above = name.char_indices().filter(|(_, c)| *c == '/').map(|(end, _)| &name[..end]);
-    if look.is_added(name) || above.clone().any(|name| look.is_added(name)) {
+    let above = name.match_indices('/').filter_map(|(end, _)| name.get(..end));
+    if std::iter::once(name).chain(above).any(|name| look.is_added(name)) {
         return;
     }
     let advice = format!("there are {}, and files of the run by ./name", lists::MODULES.join(", "));

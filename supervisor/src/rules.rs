@@ -133,6 +133,8 @@ pub(crate) fn guard<'a>(
     match language {
         #[cfg(feature = "rules")]
         Language::Python => python::guard(rules, paths),
+        #[cfg(feature = "rules")]
+        Language::JavaScript | Language::TypeScript => javascript::guard(rules),
         _ => {
             drop(paths);
             String::new()

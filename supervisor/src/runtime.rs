@@ -18,9 +18,12 @@ mod root;
 mod slots;
 #[cfg(test)]
 mod tests;
+#[cfg(feature = "rules")]
+mod typescript;
 mod work;
 
-use description::{Accepts, Description};
+use description::Accepts;
+pub(crate) use description::Description;
 pub use launch::Interpreter;
 pub(crate) use launch::{Launch, LaunchFile, replace};
 
@@ -142,9 +145,7 @@ impl Runtime {
     /// [`Error::Refused`] with where it breaks them; without findings where nothing may run, or
     /// this runtime has no rules.
     pub fn admit(&self, source: &Source, rules: &Rules) -> Result<(), Error> {
-        let (language, is_code) =
-            (|path: &str| self.0.language(path), |path: &str| self.0.is_code(path));
-        judge(self.name(), language, is_code, source, rules)
+        judge(&self.0, source, rules)
     }
 }
 

@@ -1,6 +1,7 @@
 //! Whether the rules of its language let a source run.
 
 use crate::rules::own_modules;
+use crate::runtime::Description;
 use crate::sandbox::Settings;
 use crate::source::{Code, SourceFile};
 use crate::{Error, Language, Mode, RuleFinding, Rules, Source, check};
@@ -12,14 +13,7 @@ use crate::{Error, Language, Mode, RuleFinding, Rules, Source, check};
 pub(super) fn admit(settings: &Settings, source: &Source) -> Result<Rules, Error> {
     let mode = settings.rules.mode.min(source.mode);
     let rules = Rules { mode, modules: settings.rules.modules.clone() };
-    let interpreter = &settings.interpreter;
-    judge(
-        &settings.runtime,
-        |path| interpreter.language(path),
-        |path| interpreter.is_code(path),
-        source,
-        &rules,
-    )?;
+    judge(settings.interpreter.names(), source, &rules)?;
     Ok(rules)
 }
 
@@ -28,13 +22,7 @@ pub(super) fn admit(settings: &Settings, source: &Source) -> Result<Rules, Error
 ///
 /// # Errors
 /// As for [`admit`].
-pub(crate) fn judge(
-    runtime: &str,
-    language: impl Fn(&str) -> Option<Language>,
-    is_code: impl Fn(&str) -> bool,
-    source: &Source,
-    rules: &Rules,
-) -> Result<(), Error> {
+pub(crate) fn judge(names: &Description, source: &Source, rules: &Rules) -> Result<(), Error> {
     let mode = rules.mode;
     let refused = |what: String, findings| Err(Error::Refused { what, findings });
     match mode {
@@ -45,18 +33,21 @@ pub(crate) fn judge(
         }
         Mode::Restricted | Mode::Standard => {}
     }
-    let beside = source.files.iter().filter(|file| is_code(&file.path));
+    let beside = source.files.iter().filter(|file| names.is_code(&file.path));
     let files: Vec<&SourceFile> = match &source.code {
-        Code::Files { files, .. } => files.iter().chain(beside).collect(),
+        Code::Files { files, entry } => {
+            let is_code = |file: &&SourceFile| file.path == *entry || !names.is_data(&file.path);
+            files.iter().filter(is_code).chain(beside).collect()
+        }
         Code::Snippet(_) | Code::Program(_) => beside.collect(),
     };
     let mut known = rules.clone();
-    if let Some(language) = language("") {
+    if let Some(language) = names.language("") {
         known.modules.extend(own_modules(language, files.iter().map(|file| file.path.as_str())));
     }
     let mut findings = Vec::new();
     let mut look = |path: &str, text: &str| {
-        let found = check(language(path)?, text, &known).into_iter();
+        let found = check(names.language(path)?, text, &known).into_iter();
         findings.extend(found.map(|finding| RuleFinding { file: path.to_owned(), ..finding }));
         Some(())
     };
@@ -70,7 +61,7 @@ pub(crate) fn judge(
         has_rules = has_rules && text.is_ok_and(|text| look(&file.path, text).is_some());
     }
     if !has_rules {
-        let what = format!("mode {mode}: there are no rules for runtime {runtime}");
+        let what = format!("mode {mode}: there are no rules for runtime {}", names.name);
         return refused(what, Vec::new());
     }
     verdict(rules, findings)
@@ -87,7 +78,7 @@ impl Checker {
     pub(super) fn new(settings: &Settings, source: &Source) -> Self {
         let mode = settings.rules.mode.min(source.mode);
         let rules = Rules { mode, modules: settings.rules.modules.clone() };
-        Self { rules, language: settings.interpreter.language("") }
+        Self { rules, language: settings.interpreter.names().language("") }
     }
 
     /// # Errors

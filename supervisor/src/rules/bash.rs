@@ -58,6 +58,9 @@ fn look<'source>(
     if source.lines().any(|line| line.matches("<<").count() > HEREDOCS_MOST) {
         return Err(refused("too many here-documents begin on one line", "begin one on each line"));
     }
+    if nests_deep(source) {
+        return Err(refused("the script nests deeper than is looked at", "split it up"));
+    }
     let tree = parse(source).ok_or_else(|| {
         refused("the script takes too long to read", "make it shorter or plainer")
     })?;
@@ -79,6 +82,20 @@ fn look<'source>(
             }
         }
     }
+}
+
+/// Whether more brackets are open than anybody reads, whatever they are: what a parser makes of them
+/// takes as long.
+fn nests_deep(source: &str) -> bool {
+    let mut open = 0_u32;
+    source.bytes().any(|byte| {
+        match byte {
+            b'(' | b'{' | b'[' => open += 1,
+            b')' | b'}' | b']' => open = open.saturating_sub(1),
+            _ => {}
+        }
+        open > LEVELS_MOST
+    })
 }
 
 /// The tree of a script, unless that takes out of proportion.

@@ -19,7 +19,8 @@ use oxc_span::{GetSpan, SourceType, Span};
 
 use super::bounds::{on_a_stack, single, size};
 use super::findings::Findings;
-use super::{Finding, Language, Rules, typescript};
+use super::lists::javascript as lists;
+use super::{Finding, Language, Mode, Rules, typescript};
 
 pub(super) fn check(language: Language, source: &str, rules: &Rules) -> Vec<Finding> {
     let is_typescript = language == Language::TypeScript;
@@ -27,6 +28,22 @@ pub(super) fn check(language: Language, source: &str, rules: &Rules) -> Vec<Find
         Ok(findings) => findings,
         Err(finding) => vec![*finding],
     }
+}
+
+/// What the guard inside a jar is told: the same lists.
+pub(super) fn guard(rules: &Rules) -> String {
+    let listed = lists::MODULES.iter().copied().filter(|_| rules.mode == Mode::Standard);
+    let added = rules.modules.iter().map(String::as_str).filter(|_| rules.mode == Mode::Standard);
+    let globals = lists::GLOBALS.iter().map(|(name, _)| *name);
+    // Functions are replaced and not taken away; what shares memory is what sessions use.
+    let kept = ["eval", "Function", "SharedArrayBuffer", "Atomics"];
+    let globals = globals.filter(|name| !kept.contains(name) && !rules.modules.contains(*name));
+    serde_json::json!({
+        "mode": rules.mode.name(),
+        "modules": listed.chain(added).collect::<Vec<_>>(),
+        "globals": globals.collect::<Vec<_>>(),
+    })
+    .to_string()
 }
 
 /// Does what recurses as deep as `source` nests, if it can be done.

@@ -9,9 +9,9 @@ use crate::Language;
 /// One runtime, as its TOML file describes it.
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub(super) struct Description {
+pub(crate) struct Description {
     /// The word that callers use.
-    pub(super) name: String,
+    pub(crate) name: String,
     /// What a message calls the interpreter.
     pub(super) title: String,
     /// What to install when it is missing, in words.
@@ -246,8 +246,9 @@ impl Contents {
     }
 }
 
-const GUESTS: [(&str, &str); 9] = [
+const GUESTS: [(&str, &str); 10] = [
     ("bash/guest.sh", include_str!("../../../worker/guests/bash/guest.sh")),
+    ("node/guard.cjs", include_str!("../../../worker/guests/node/guard.cjs")),
     ("node/guest.cjs", include_str!("../../../worker/guests/node/guest.cjs")),
     ("python/guard.py", include_str!("../../../worker/guests/python/guard.py")),
     ("python/guest.py", include_str!("../../../worker/guests/python/guest.py")),

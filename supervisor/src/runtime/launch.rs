@@ -12,7 +12,7 @@ use super::root::Root;
 use super::slots::Slots;
 use super::work::{code_files, fits, work_files};
 use crate::source::{Code, Source};
-use crate::{Error, Language, Limits, Mode, Rules, rules, spawn};
+use crate::{Error, Limits, Mode, Rules, rules, spawn};
 
 /// An interpreter of this host, and what of the host it needs to see.
 #[derive(Clone, Debug)]
@@ -285,14 +285,9 @@ impl Interpreter {
         std::iter::once(self.path.as_path()).chain(sources).map(stamp).collect()
     }
 
-    /// What a source file of this name is written in, as far as there are rules for it.
-    pub(crate) fn language(&self, path: &str) -> Option<Language> {
-        self.runtime.language(path)
-    }
-
-    /// Whether a source file of this name can be code of this runtime.
-    pub(crate) fn is_code(&self, path: &str) -> bool {
-        self.runtime.is_code(path)
+    /// What the names of its source files mean.
+    pub(crate) fn names(&self) -> &Description {
+        &self.runtime
     }
 
     /// Whether the jars of this runtime depend on the program that runs in them.

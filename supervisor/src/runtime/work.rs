@@ -35,7 +35,15 @@ pub(super) fn code_files(
     if main.bytes.contains(&0) {
         return Err(Error::Invalid(format!("{entry}: source code contains a NUL")));
     }
-    Ok((entry, files))
+    #[cfg(feature = "rules")]
+    return super::typescript::strip(runtime, entry, files);
+    #[cfg(not(feature = "rules"))]
+    match entry.rsplit_once('.') {
+        Some((_, "ts" | "mts" | "cts")) if runtime.rules == Some(crate::Language::JavaScript) => {
+            Err(Error::Invalid(format!("{entry}: this belljar was built without TypeScript")))
+        }
+        _ => Ok((entry, files)),
+    }
 }
 
 /// The text from its first statement on, for languages with comments as in C.

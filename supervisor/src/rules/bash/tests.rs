@@ -104,7 +104,6 @@ fn what_nests_too_deep_is_refused_in_no_time() {
             let start = Instant::now();
             check(&source, &Rules { mode: Mode::Restricted, ..Rules::default() });
             let spent = start.elapsed();
-            eprintln!("TIME {spent:?} {open} {count}");
             // An unoptimised build, on a machine that does other things as well.
             assert!(spent.as_millis() < 2000, "{open} {count}: {spent:?}");
         }

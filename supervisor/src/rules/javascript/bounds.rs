@@ -4,6 +4,10 @@
 //! branches) against the end of its statement. Where a slash could begin a regular expression as well
 //! as divide, a source could hide brackets behind a quote that is none: there it is refused.
 
+mod literals;
+
+use literals::{is_name, line_end, name_length, regex_length};
+
 use super::words::{self, Word};
 
 /// The most brackets, and the most of anything that nests, within each other.
@@ -105,10 +109,12 @@ impl<'a> Scan<'a> {
             '/' if self.rest().starts_with("/*") => return self.comment(),
             '"' | '\'' => return self.string(next),
             '`' => {
+                self.begin_sign();
                 self.link()?;
                 self.open(Opener::Template)?;
             }
             '(' | '[' | '{' => {
+                self.begin_sign();
                 self.link()?;
                 let is_header = std::mem::take(&mut self.is_header) && next == '(';
                 self.open(Opener::Bracket(next as u8))?;
@@ -216,73 +222,17 @@ impl<'a> Scan<'a> {
         }
     }
 
+    /// Ends the statement before a sign, which a semicolon alone makes certain.
+    fn begin_sign(&mut self) {
+        if self.before == Before::Semicolon {
+            self.end_statement();
+        }
+    }
+
     fn operand(&mut self) {
         self.before = Before::Operand;
         self.is_header = false;
         self.is_new_line = false;
-    }
-
-    fn template(&mut self) -> Result<bool, Bound> {
-        let mut escaped = false;
-        for (offset, byte) in self.rest().bytes().enumerate() {
-            let after = self.rest().as_bytes().get(offset + 1);
-            match byte {
-                _ if escaped => escaped = false,
-                b'\\' => escaped = true,
-                b'`' => {
-                    self.at += offset + 1;
-                    self.levels.pop();
-                    self.nested -= 1;
-                    self.operand();
-                    return Ok(true);
-                }
-                b'$' if after == Some(&b'{') => {
-                    self.at += offset + 2;
-                    self.open(Opener::Hole)?;
-                    return Ok(true);
-                }
-                _ => {}
-            }
-        }
-        Err(self.bound("this template literal has no end", "close it with `"))
-    }
-
-    fn comment(&mut self) -> Result<bool, Bound> {
-        let Some((inside, _)) = self.rest().get(2..).and_then(|rest| rest.split_once("*/")) else {
-            return Err(self.bound("this comment has no end", "close it with */"));
-        };
-        let (length, has_line) = (inside.len() + 4, inside.contains(is_line_end));
-        self.at += length;
-        self.is_new_line |= has_line;
-        Ok(true)
-    }
-
-    fn string(&mut self, quote: char) -> Result<bool, Bound> {
-        self.begin_operand("");
-        let mut escaped = false;
-        for (offset, byte) in self.rest().bytes().enumerate().skip(1) {
-            match byte {
-                _ if escaped => escaped = false,
-                b'\\' => escaped = true,
-                b'\n' | b'\r' => break,
-                byte if byte == quote as u8 => {
-                    self.at += offset + 1;
-                    self.operand();
-                    return Ok(true);
-                }
-                _ => {}
-            }
-        }
-        Err(self.bound("this string has no end", "close it on its line, or use a template literal"))
-    }
-
-    /// No closer than needed: what follows a number and is no part of it brings no brackets.
-    fn number(&mut self) -> Result<bool, Bound> {
-        self.begin_operand("");
-        let is_part = |c: char| c.is_ascii_alphanumeric() || c == '_' || c == '.';
-        self.at += self.rest().find(|c| !is_part(c)).unwrap_or(self.rest().len());
-        self.operand();
-        Ok(true)
     }
 
     fn word(&mut self) -> Result<bool, Bound> {
@@ -354,6 +304,7 @@ impl<'a> Scan<'a> {
         if rest.starts_with("<!--") || (self.is_new_line && rest.starts_with("-->")) {
             return Err(self.bound("this is a comment of HTML", "write // instead"));
         }
+        self.begin_sign();
         let sign = words::sign(rest);
         let after = self.after(sign);
         match sign {
@@ -390,52 +341,4 @@ impl<'a> Scan<'a> {
             _ => Before::Operator,
         }
     }
-}
-
-fn is_line_end(c: char) -> bool {
-    matches!(c, '\n' | '\r' | '\u{2028}' | '\u{2029}')
-}
-
-fn line_end(source: &str, from: usize) -> usize {
-    let rest = source.get(from..).unwrap_or_default();
-    from + rest.find(is_line_end).unwrap_or(rest.len())
-}
-
-fn is_name(c: char) -> bool {
-    c.is_ascii_alphanumeric()
-        || matches!(c, '_' | '$' | '#' | '\\')
-        || (!c.is_ascii() && !c.is_whitespace() && c != '\u{feff}' && !is_line_end(c))
-}
-
-/// The bytes of a name, with the braces of its escapes.
-fn name_length(text: &str) -> usize {
-    let mut length = 0;
-    while let Some(rest) = text.get(length..) {
-        let part = rest.find(|c| !is_name(c)).unwrap_or(rest.len());
-        length += part;
-        let is_escape = rest.get(..part).is_some_and(|name| name.ends_with("\\u"));
-        let braces = rest.get(part..).filter(|rest| is_escape && rest.starts_with('{'));
-        match braces.and_then(|rest| rest.find('}')).filter(|end| *end < 12) {
-            Some(end) => length += end + 1,
-            None => break,
-        }
-    }
-    length.max(1)
-}
-
-/// The bytes from a slash to the one that closes the regular expression, on one line.
-fn regex_length(text: &str) -> Option<usize> {
-    let (mut escaped, mut in_class) = (false, false);
-    for (offset, c) in text.char_indices().skip(1) {
-        match c {
-            c if is_line_end(c) => return None,
-            _ if escaped => escaped = false,
-            '\\' => escaped = true,
-            '[' => in_class = true,
-            ']' => in_class = false,
-            '/' if !in_class => return Some(offset + 1),
-            _ => {}
-        }
-    }
-    None
 }

@@ -58,16 +58,13 @@ fn property<'a>(
 }
 
 fn global_object<'a>(look: &mut Look<'_, 'a>, id: NodeId, name: &IdentifierReference<'a>) {
-    let (parent, kind) = look.parent(id);
+    let kind = look.parent(id).1;
     if is_typeof(kind) {
         return;
     }
     match property(look, id, name) {
         Some("process" | "require" | "module" | "Reflect" | "globalThis" | "global" | "self") => {}
-        Some(word) => {
-            let _ = parent;
-            return named(look, kind.span(), word);
-        }
+        Some(word) => return named(look, kind.span(), word),
         None => {}
     }
     look.add(

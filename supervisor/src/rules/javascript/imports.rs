@@ -37,8 +37,8 @@ fn module(look: &mut Look<'_, '_>, at: Span, specifier: &str) {
     if is_own(specifier) || lists::MODULES.contains(&name) {
         return;
     }
-    let above = name.char_indices().filter(|(_, c)| *c == '/').map(|(end, _)| &name[..end]);
-    if look.is_added(name) || above.clone().any(|name| look.is_added(name)) {
+    let above = name.match_indices('/').filter_map(|(end, _)| name.get(..end));
+    if std::iter::once(name).chain(above).any(|name| look.is_added(name)) {
         return;
     }
     let advice = format!("there are {}, and files of the run by ./name", lists::MODULES.join(", "));
@@ -48,6 +48,8 @@ fn module(look: &mut Look<'_, '_>, at: Span, specifier: &str) {
 /// Whether it is a file of the run: no native code, and nothing outside of where they lie.
 fn is_own(specifier: &str) -> bool {
     let is_relative = ["./", "../"].iter().any(|start| specifier.starts_with(start));
-    let is_native = specifier.to_ascii_lowercase().ends_with(".node");
-    is_relative && !is_native && !specifier.contains(['%', '\\', '?', '#'])
+    let last = specifier.rsplit('/').next().unwrap_or_default();
+    let extension = last.rsplit_once('.').map_or("", |(_, extension)| extension);
+    let is_source = ["", "js", "mjs", "cjs", "ts", "mts", "cts", "json"].contains(&extension);
+    is_relative && is_source && !specifier.contains(['%', '\\', '?', '#'])
 }

@@ -83,6 +83,11 @@ impl Engine {
         })
     }
 
+    /// Has the script make no code of text.
+    pub(crate) fn guard(&self) -> Result<()> {
+        self.context.with(|ctx| self.part(&ctx, "guard")?.call(()))
+    }
+
     /// Runs a module and all that it leaves behind, and returns the exit code. The value of its last
     /// statement is left in the file `result`, if it is no module after all.
     pub(crate) fn run(&self, name: &str, source: String, result: Option<&Path>) -> u8 {

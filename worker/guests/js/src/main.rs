@@ -5,6 +5,8 @@
 //!
 //! `belljar-js --rich ENTRY [ARGS...]` leaves the value of the last statement in a file as well.
 //!
+//! `belljar-js --rules RULES ...` makes no code of text before either of them, nor after.
+//!
 //! `belljar-js --primed` gets ready first, and then waits on descriptor 3 for what to run.
 //!
 //! Exit status: 0, or what `belljar.exit` was given; 1 for an uncaught error; 2 when there was
@@ -50,6 +52,7 @@ fn run(output: &Rc<Output>) -> Result<Infallible, String> {
     let script = Script::find(&modules, args)?;
 
     let engine = Engine::new(modules, output, memory_bytes).map_err(refused)?;
+    script.hold(&engine)?;
     engine.begin(script.args, &secrets).map_err(refused)?;
     drop(secrets);
     let code = engine.run(&script.name, script.source, script.result);
@@ -71,6 +74,7 @@ fn run_primed(output: &Rc<Output>, memory_bytes: Option<usize>) -> Result<Infall
     line::set_environment(&task.env)?;
     engine.set_memory_limit(self::memory_bytes()?);
     let script = Script::find(&modules, task.argv.into_iter())?;
+    script.hold(&engine)?;
     engine.begin(script.args, &Secrets::from(&task.secrets)).map_err(refused)?;
     drop(task.secrets);
     let code = engine.run(&script.name, script.source, script.result);
@@ -84,17 +88,25 @@ struct Script {
     args: Vec<String>,
     /// Where its value is left, if somebody wants it.
     result: Option<&'static Path>,
+    /// Whether it keeps to rules while it runs.
+    is_guarded: bool,
 }
 
 impl Script {
     fn find(modules: &Modules, args: impl Iterator<Item = String>) -> Result<Self, String> {
         let mut args = args.peekable();
+        // Which rules those are, was decided before the start.
+        let is_guarded = args.next_if(|arg| arg == "--rules").and_then(|_| args.next()).is_some();
         let is_rich = args.next_if(|arg| arg == "--rich").is_some();
         let entry = args.next().ok_or("there is no script to run")?;
         let name = modules.name(entry.as_ref())?;
         let source = modules::read_source(&name)?;
         let result = is_rich.then_some(Path::new("/work/.belljar-result.json"));
-        Ok(Self { name, source, args: args.collect(), result })
+        Ok(Self { name, source, args: args.collect(), result, is_guarded })
+    }
+
+    fn hold(&self, engine: &Engine) -> Result<(), String> {
+        if self.is_guarded { engine.guard().map_err(refused) } else { Ok(()) }
     }
 }
 

@@ -51,6 +51,7 @@ pub(crate) fn part<'js>(ctx: &Ctx<'js>, name: &str) -> Result<Function<'js>> {
         "inspect" => include_str!("inspect.js"),
         "clone" => include_str!("clone.js"),
         "tell" => include_str!("tell.js"),
+        "guard" => include_str!("guard.js"),
         _ => return Err(Exception::throw_reference(ctx, name)),
     };
     let mut options = EvalOptions::default();

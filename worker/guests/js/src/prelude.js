@@ -205,6 +205,7 @@
       const value = frozen({ secrets, args: Object.freeze(args), ...abilities });
       Object.defineProperty(globalThis, "belljar", { value, enumerable: true });
     },
+    guard: () => part("guard")(),
     prepare: () => ["inspect", "clone"].forEach(part),
   };
 };

@@ -9,6 +9,7 @@ mod counters;
 mod files;
 mod hierarchy;
 mod place;
+mod sockets;
 mod sweep;
 #[cfg(test)]
 mod tests;
@@ -35,9 +36,9 @@ use self::counters::Gauges;
 use self::files::{Failure, at, confirm, errno, read, write};
 pub(crate) use self::hierarchy::Hierarchy;
 use self::place::Places;
+use self::sockets::SOCKETS_APART;
 pub(crate) use self::sweep::{is_stale, run_name, sweep};
 use crate::Limits;
-use crate::receipt::Buffers;
 
 /// What of ours is in a jar, too: init, and the warden unless it is a keeper. What a caller limits
 /// and reads is without them.
@@ -46,11 +47,6 @@ pub(crate) enum Staff {
     InitAndWarden,
     Init,
 }
-
-/// Where version 1 counts the buffers of sockets, of UDP like of TCP.
-const SOCKETS_APART: &str = "memory.kmem.tcp.limit_in_bytes";
-/// They have this part of the memory of a run with a network.
-const SOCKETS_PART: u64 = 8;
 
 const KILL_WITHIN: Duration = Duration::from_millis(500);
 const REMOVE_WITHIN: Duration = Duration::from_secs(2);
@@ -100,25 +96,6 @@ impl Jar {
             File::options().write(true).open(&path).map_err(|error| at(&path, "open", &error))
         };
         self.groups.made.iter().rev().map(open).collect()
-    }
-
-    /// Where the kernel counts the buffers of sockets apart from everything else, gives them a part
-    /// of the memory, so that both together stay within the limit. Before anything is in the jar.
-    pub(crate) fn set_aside_for_sockets(&self, limits: &Limits) -> io::Result<()> {
-        match self.socket_buffers() {
-            Buffers::SetAside => self.groups.set_aside(limits.memory_bytes),
-            Buffers::Counted | Buffers::Uncounted => Ok(()),
-        }
-    }
-
-    /// Who counts the buffers of sockets.
-    pub(crate) fn socket_buffers(&self) -> Buffers {
-        let apart = self.groups.places.memory.directory.join(SOCKETS_APART);
-        match (self.groups.v2, apart.exists()) {
-            (true, _) => Buffers::Counted,
-            (false, true) => Buffers::SetAside,
-            (false, false) => Buffers::Uncounted,
-        }
     }
 
     fn make(hierarchy: &Hierarchy, name: &str, staff: Staff) -> io::Result<Self> {
@@ -272,20 +249,6 @@ impl Groups {
             .set_pid_max(MaxValue::Value(processes.cast_signed()))
             .map_err(|error| foreign(&error))?;
         confirm(pids, "pids.max", processes)
-    }
-
-    fn set_aside(&self, bytes: u64) -> io::Result<()> {
-        let memory = &self.places.memory.directory;
-        let sockets = bytes / SOCKETS_PART;
-        let rest = bytes - sockets;
-        // The same order as before, the other way round: both become less.
-        let files = ["memory.limit_in_bytes", "memory.memsw.limit_in_bytes"];
-        let limits = files.map(|file| (file, rest)).into_iter().chain([(SOCKETS_APART, sockets)]);
-        for (file, most) in limits.filter(|(file, _)| memory.join(file).exists()) {
-            write(memory, file, &most.to_string())?;
-            confirm(memory, file, most)?;
-        }
-        Ok(())
     }
 
     fn visit<T>(&self, act: impl FnOnce() -> io::Result<T>) -> io::Result<T> {

@@ -1,9 +1,22 @@
 //! Says in words what a payload was refused, why, and what to do instead.
 
+/// Constants of libc with their names.
+macro_rules! constants {
+    ($($name:ident)*) => { &[$((libc::$name, stringify!($name))),*] };
+}
+
+mod names;
+
 use belljar_protocol::Denial;
-use nix::libc::{self, AF_INET, AF_INET6, AF_NETLINK, AF_UNIX, MFD_NOEXEC_SEAL, c_long};
+use nix::libc::{
+    self, AF_INET, AF_INET6, AF_NETLINK, AF_UNIX, IPPROTO_TCP, IPPROTO_UDP, MFD_NOEXEC_SEAL,
+    SOCK_DGRAM, SOCK_STREAM, c_long,
+};
 
 use crate::Denied;
+use names::{
+    FAMILIES, FCNTLS, IOCTLS, MESSAGE_FLAGS, NAMESPACES, Names, PRCTLS, PTRACES, SOCKET_TYPES,
+};
 
 /// One denial in words. The rule and the hint are for a model as much as for a person.
 pub(crate) fn explain(denial: &Denial) -> Denied {
@@ -28,11 +41,6 @@ struct Rule {
     word: &'static str,
     hint: &'static str,
     calls: &'static [(c_long, &'static str)],
-}
-
-/// Constants of libc with their names.
-macro_rules! constants {
-    ($($name:ident)*) => { &[$((libc::$name, stringify!($name))),*] };
 }
 
 const UNKNOWN: &str =
@@ -67,6 +75,11 @@ const RULES: &[Rule] = &[
         word: "seccomp/socket",
         hint: "this kind of socket is closed to every run; use a pipe or an AF_UNIX socket",
         calls: constants![SYS_socket SYS_socketpair],
+    },
+    Rule {
+        word: "seccomp/socket-option",
+        hint: "leave this option out: filters, devices, groups and TCP's inner workings stay as they are",
+        calls: constants![SYS_setsockopt],
     },
     Rule {
         word: "seccomp/fatal",
@@ -212,9 +225,18 @@ const RULES: &[Rule] = &[
 
 /// Where the arguments decide what is worth saying.
 fn by_arguments(name: &str, args: [i32; 6]) -> Option<(&'static str, &'static str)> {
-    let [first, second, ..] = args;
+    let [first, second, third, ..] = args;
     match (name, first) {
-        ("socket" | "socketpair", AF_INET | AF_INET6) => Some(("network=none", NO_NETWORK)),
+        // The rest of the type is SOCK_CLOEXEC and SOCK_NONBLOCK.
+        ("socket", AF_INET | AF_INET6)
+            if matches!(second & 0xf, SOCK_STREAM | SOCK_DGRAM)
+                && matches!(third, 0 | IPPROTO_TCP | IPPROTO_UDP) =>
+        {
+            Some(("network=none", NO_NETWORK))
+        }
+        ("socket", AF_INET | AF_INET6) => {
+            Some(("seccomp/socket", "of the internet's protocols only TCP and UDP exist here"))
+        }
         ("socket" | "socketpair", AF_NETLINK) => Some((
             "seccomp/socket",
             "network interfaces and routes cannot be listed; leave the query out, there are none",
@@ -235,8 +257,8 @@ fn by_arguments(name: &str, args: [i32; 6]) -> Option<(&'static str, &'static st
 fn detail(name: &str, args: [i32; 6]) -> String {
     let [first, second, third, fourth, ..] = args;
     match name {
+        "setsockopt" => format!("level {second}, option {third}"),
         "socket" | "socketpair" => {
-            // The rest of the type is SOCK_CLOEXEC and SOCK_NONBLOCK.
             format!("{}, {}", one(FAMILIES, first), one(SOCKET_TYPES, second & 0xf))
         }
         "clone" | "unshare" => flags(NAMESPACES, first),
@@ -263,8 +285,6 @@ fn low(argument: u64) -> i32 {
     u32::try_from(argument & u64::from(u32::MAX)).unwrap_or_default().cast_signed()
 }
 
-type Names = &'static [(i32, &'static str)];
-
 fn one(names: Names, value: i32) -> String {
     names.iter().find(|(known, _)| *known == value).map_or_else(
         || if (0..256).contains(&value) { value.to_string() } else { format!("{value:#x}") },
@@ -285,42 +305,6 @@ fn device(mode: i32) -> String {
         other => format!("{other:#o}"),
     }
 }
-
-const FAMILIES: Names = constants![
-    AF_UNIX AF_INET AF_INET6 AF_NETLINK AF_PACKET AF_ALG AF_VSOCK AF_KEY AF_TIPC AF_RXRPC AF_CAN
-    AF_BLUETOOTH AF_XDP AF_RDS AF_NFC AF_IB AF_X25 AF_APPLETALK AF_PPPOX AF_UNSPEC
-];
-const SOCKET_TYPES: Names = constants![SOCK_STREAM SOCK_DGRAM SOCK_RAW SOCK_SEQPACKET SOCK_RDM];
-const NAMESPACES: Names = constants![
-    CLONE_NEWUSER CLONE_NEWNS CLONE_NEWPID CLONE_NEWNET CLONE_NEWIPC CLONE_NEWUTS CLONE_NEWCGROUP
-    CLONE_NEWTIME
-];
-const PRCTLS: Names = constants![
-    PR_SET_DUMPABLE PR_SET_PDEATHSIG PR_SET_PTRACER PR_SET_MM PR_SET_SECCOMP PR_SET_KEEPCAPS
-    PR_SET_SECUREBITS PR_CAP_AMBIENT PR_CAPBSET_DROP PR_SET_CHILD_SUBREAPER
-    PR_SET_SPECULATION_CTRL PR_SET_TSC PR_SCHED_CORE PR_TASK_PERF_EVENTS_DISABLE
-    PR_TASK_PERF_EVENTS_ENABLE PR_SET_MDWE PR_MCE_KILL PR_SET_TIMING PR_SET_UNALIGN
-];
-const FCNTLS: Names = constants![
-    F_SETLEASE F_GETLEASE F_NOTIFY F_SETPIPE_SZ F_SETOWN F_GETOWN F_ADD_SEALS
-];
-const MESSAGE_FLAGS: Names = constants![MSG_OOB MSG_FASTOPEN];
-const PTRACES: Names = &[(0, "PTRACE_TRACEME"), (16, "PTRACE_ATTACH"), (0x4206, "PTRACE_SEIZE")];
-/// Numbers of asm-generic; the C libraries disagree about their type.
-const IOCTLS: Names = &[
-    (0x540e, "TIOCSCTTY"),
-    (0x5412, "TIOCSTI"),
-    (0x5414, "TIOCSWINSZ"),
-    (0x541c, "TIOCLINUX"),
-    (0x541d, "TIOCCONS"),
-    (0x5423, "TIOCSETD"),
-    (0x5452, "FIOASYNC"),
-    (0x8912, "SIOCGIFCONF"),
-    (0x8927, "SIOCGIFHWADDR"),
-    (0x8933, "SIOCGIFINDEX"),
-    (0x4008_6602, "FS_IOC_SETFLAGS"),
-    (0x8008_6601_u32.cast_signed(), "FS_IOC_GETFLAGS"),
-];
 
 #[cfg(test)]
 mod tests {

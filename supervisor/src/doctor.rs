@@ -171,7 +171,9 @@ fn inspection(
         cost: Duration::ZERO,
         errno: 0,
         fix: match &host.hierarchy {
-            Hierarchy::None { hint, .. } if meant != State::Enforced => (*hint).to_owned(),
+            Hierarchy::None { hint, .. } if matches!(meant, State::Degraded | State::Missing) => {
+                (*hint).to_owned()
+            }
             _ => String::new(),
         },
     });

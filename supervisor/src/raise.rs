@@ -127,6 +127,7 @@ pub(crate) async fn confine(
 ) -> Result<(Confinement, Seen), Error> {
     let Orders { worker, job, fds, handout } = orders;
     let ceilings = job.jar.ceilings;
+    let has_network = job.jar.network != Network::None;
     let lot = host.lot(&worker, raised.lent.authority).await?;
     let mut lent: Vec<_> = fds.iter().map(AsFd::as_fd).collect();
     lent.extend(lot.map(AsFd::as_fd).or(raised.scratch.as_ref().map(AsFd::as_fd)));
@@ -136,6 +137,9 @@ pub(crate) async fn confine(
     let confined = raised.await_confined(&ceilings, limits).await?;
     if let Some(handout) = handout {
         raised.doors = handout.take()?;
+    }
+    if let Some(tree) = raised.tree.as_mut().filter(|_| has_network) {
+        tree.count_connections();
     }
     raised.start_counting();
     Ok(confined)

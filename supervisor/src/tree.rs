@@ -37,6 +37,8 @@ pub(crate) struct Tree {
     is_share_hidden: bool,
     /// Its sockets are counted apart from those of the host.
     has_own_namespaces: bool,
+    /// So are its connections, where it can have any.
+    has_network: bool,
 }
 
 /// Processor time of a changing set of processes, never falling.
@@ -63,7 +65,13 @@ impl Tree {
             measured_at_bytes: 0,
             is_share_hidden: false,
             has_own_namespaces: processes::is_first_of_namespace(init),
+            has_network: false,
         }
+    }
+
+    /// Counts what connections hold as well.
+    pub(crate) fn count_connections(&mut self) {
+        self.has_network = self.has_own_namespaces;
     }
 
     /// Counts a payload that is no descendant of init, and its own.
@@ -160,6 +168,8 @@ impl Tree {
     /// near its limit or may be at a new peak: resident sets are never less.
     fn weigh(&mut self, members: &[Stat]) {
         let sockets = if self.has_own_namespaces { processes::socket_bytes(self.init) } else { 0 };
+        let queued = if self.has_network { processes::queued_bytes(self.init) } else { 0 };
+        let sockets = sockets + queued;
         let resident: u64 = members.iter().map(|stat| stat.resident_pages * self.page_bytes).sum();
         let resident = resident + sockets;
         let has_grown = resident > self.measured_at_bytes + self.measured_at_bytes / 8;

@@ -13,6 +13,7 @@ use belljar_tests::Suite;
 mod denials;
 mod errors;
 mod files;
+mod gate;
 mod hostile;
 mod jar;
 mod kill;
@@ -44,6 +45,7 @@ fn main() -> ExitCode {
         .with(jar::tests())
         .with(errors::tests())
         .with(network::tests())
+        .with(gate::tests())
         .with(hostile::tests())
         .run()
 }

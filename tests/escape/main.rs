@@ -12,6 +12,7 @@
 
 mod bait;
 mod bite;
+mod connected;
 mod corpus;
 mod elsewhere;
 mod hold;
@@ -39,7 +40,7 @@ fn main() -> ExitCode {
             suite = add(suite, &attack, bites);
         }
     }
-    suite.run()
+    connected::add(suite).run()
 }
 
 /// By a jar of its own.

@@ -3,13 +3,14 @@
 use std::collections::BTreeSet;
 use std::time::{Duration, Instant};
 
-use belljar::{Limits, Sandbox, Source, SourceFile, Start, StartChoice, Warm};
+use belljar::{Limits, Network, Sandbox, Source, SourceFile, Start, StartChoice, Warm};
 use belljar_tests::{Suite, Test, expect, limits, sandbox, stdout, tests};
 
 use crate::kinds::{FORKED, JAR, Kind, PRIMED, PRIMED_JS, Pools, warm};
 
 pub(crate) fn tests() -> Vec<Test> {
     tests![
+        what_waits_is_given_no_network(Bash),
         a_burst_deeper_than_the_pool_falls_back(Python, Node, Bash),
         what_waits_too_long_is_let_go(Bash),
         a_burst_is_remembered_for_a_while(Bash),
@@ -29,6 +30,17 @@ const NUMBERS: [(Kind, &str); 4] = [
     (JAR, "echo 42"),
     (PRIMED_JS, "console.log(42)"),
 ];
+
+async fn what_waits_is_given_no_network() {
+    let sandbox = warm("bash");
+    sandbox.warm_up().await.unwrap();
+    let source = Source::code("true").network(Network::Loopback);
+    let connected = sandbox.run(source).await.unwrap();
+    assert_eq!((connected.start, connected.network.unwrap().kind), (Start::Cold, "loopback"));
+    let without = sandbox.run(Source::code("true")).await.unwrap();
+    assert_eq!((without.start, without.network), (Start::Jar, None));
+    sandbox.close().await;
+}
 
 async fn a_burst_deeper_than_the_pool_falls_back() {
     for (kind, code) in NUMBERS {

@@ -52,22 +52,33 @@ pub(crate) fn open(jar: &Jar, gate: Option<&OwnedFd>) -> Step {
     hand_out(gateway, gate)
 }
 
-/// On a loopback interface every address with the same prefix is local, without a word about each.
+/// On a loopback interface every address with the same prefix is local, without a word about each;
+/// but for the last one, which the kernel takes for a broadcast unless it was added before.
 fn add_addresses(handle: &OwnedFd, subnets: &[Subnet]) -> Step {
-    for (number, Subnet { address, prefix }) in (1..).zip(subnets) {
-        let label = format!("{LOOPBACK}:{number}");
-        let mask = u32::MAX.checked_shl(32_u32.saturating_sub((*prefix).into())).unwrap_or(0);
-        sys::set_address(handle, &label, *address)
+    const LONGEST_WITH_BROADCAST: u8 = 30;
+    let all = subnets.iter().flat_map(|Subnet { address, prefix }| {
+        let first = u32::from_be_bytes(*address);
+        let last = first | !mask(*prefix);
+        let last = (*prefix <= LONGEST_WITH_BROADCAST).then_some((last, u32::MAX));
+        last.into_iter().chain([(first, mask(*prefix))])
+    });
+    for (number, (address, mask)) in (1..).zip(all) {
+        let (label, address) = (format!("{LOOPBACK}:{number}"), address.to_be_bytes());
+        sys::set_address(handle, &label, address)
             .and_then(|()| sys::set_netmask(handle, &label, mask.to_be_bytes()))
-            .map_err(doing(format!("add {address:?}/{prefix} to the loopback interface")))?;
+            .map_err(doing(format!("add {address:?} to the loopback interface")))?;
     }
     Ok(())
+}
+
+fn mask(prefix: u8) -> u32 {
+    u32::MAX.checked_shl(32_u32.saturating_sub(prefix.into())).unwrap_or(0)
 }
 
 /// Opens the doors in order, and sends them away: at no time are more than a handful open here.
 fn hand_out(gateway: &Gateway, gate: &OwnedFd) -> Step {
     for doors in gateway.doors.chunks(HANDFUL) {
-        let sockets = doors.iter().map(open_door).collect::<Step<Vec<_>>>()?;
+        let sockets = doors.iter().copied().map(open_door).collect::<Step<Vec<_>>>()?;
         let fds: Vec<BorrowedFd<'_>> = sockets.iter().map(AsFd::as_fd).collect();
         let count = u8::try_from(fds.len()).unwrap_or(u8::MAX);
         send_with(gate, &[count], &fds).map_err(doing("hand out sockets"))?;
@@ -75,8 +86,8 @@ fn hand_out(gateway: &Gateway, gate: &OwnedFd) -> Step {
     Ok(())
 }
 
-fn open_door(door: &Door) -> Step<OwnedFd> {
-    let Door { address: [a, b, c, d], port, transport } = *door;
+fn open_door(door: Door) -> Step<OwnedFd> {
+    let Door { address: [a, b, c, d], port, transport } = door;
     let attempt = || format!("open {a}.{b}.{c}.{d}:{port}");
     let failed = || doing::<nix::errno::Errno>(attempt());
     let address = SockaddrIn::new(a, b, c, d, port);

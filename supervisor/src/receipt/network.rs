@@ -17,6 +17,8 @@ pub(crate) enum Buffers {
     Counted,
     /// A limit of their own, taken from the memory limit.
     SetAside,
+    /// Whoever looks at the tree, by what they have queued.
+    Sampled,
     /// Nobody.
     Uncounted,
 }
@@ -75,6 +77,7 @@ pub(super) fn weigh(connected: Option<Connected>, rows: &mut [LimitReceipt]) {
     match buffers {
         Buffers::Counted => {}
         Buffers::SetAside => row.how.push_str(", an eighth of it for the buffers of sockets"),
+        Buffers::Sampled => row.how.push_str("; the buffers of sockets by what they have queued"),
         Buffers::Uncounted => {
             row.state = State::Degraded;
             row.how.push_str(

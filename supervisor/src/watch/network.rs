@@ -79,7 +79,7 @@ impl Watch {
     pub(super) fn connected(&self) -> Option<Connected> {
         let online = self.online.as_ref()?;
         let group = self.raised.group.as_ref();
-        let buffers = group.map_or(Buffers::Uncounted, cgroup::Jar::socket_buffers);
+        let buffers = group.map_or(Buffers::Sampled, cgroup::Jar::socket_buffers);
         Some(Connected { has_gate: online.used.kind != LOOPBACK, buffers })
     }
 

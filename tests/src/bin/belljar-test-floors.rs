@@ -19,7 +19,7 @@ use std::os::unix::process::CommandExt as _;
 use std::process::{Command, ExitCode, Stdio};
 use std::time::{Duration, Instant};
 
-use belljar::{Error, Floor, Limits, Outcome, Sandbox, Source, State};
+use belljar::{Error, Floor, Limits, Network, Outcome, Sandbox, Source, State};
 use belljar_tests::{Before, expect, limits, read_by_all, sandbox, scratch, stderr, stdout};
 use nix::sched::{CloneFlags, unshare};
 use nix::unistd::{getgid, getuid};
@@ -101,7 +101,10 @@ async fn run_check(check: &str, floor: Floor) {
         "runtimes" => runtimes_run(floor).await,
         "receipt" => the_receipt_names_what_is_lost(floor).await,
         "files" => the_files_of_the_host_are_closed(floor).await,
-        "network" => no_server_is_reached(floor).await,
+        "network" => {
+            no_server_is_reached(floor).await;
+            a_network_needs_namespaces(floor).await;
+        }
         "processes" => others_are_out_of_reach(floor).await,
         "ends" => a_tree_ends_with_its_payload(floor).await,
         "bomb" => a_fork_bomb_ends(floor).await,
@@ -270,6 +273,13 @@ async fn no_server_is_reached(floor: Floor) {
     assert_eq!(stdout(&outcome), "97 97 97 97\n");
     assert!(outcome.denials.iter().any(|denied| denied.what.contains("AF_INET")));
     assert_eq!(log.recv(&mut [0]).unwrap_err().kind(), io::ErrorKind::WouldBlock);
+}
+
+async fn a_network_needs_namespaces(floor: Floor) {
+    let source = Source::program("/bin/true").network(Network::Loopback);
+    let refused = native(floor).run(source).await.unwrap_err();
+    let is_said = matches!(&refused, Error::Unenforceable { what, .. } if what == "network");
+    assert!(is_said, "{refused:?}");
 }
 
 async fn others_are_out_of_reach(floor: Floor) {

@@ -79,8 +79,9 @@ fn a_socket_is_of_the_jar_or_of_tcp_or_of_udp() {
         for kind in 0..16 {
             for protocol in [0, 1, 2, 6, 17, 33, 58, 132, 136, 255, 256, 261, 262, -1] {
                 let expected = match (family, kind, protocol) {
-                    (libc::AF_UNIX, ..) => Verdict::Allow,
-                    (libc::AF_INET | libc::AF_INET6, 1 | 2, 0 | 6 | 17) => Verdict::Allow,
+                    (libc::AF_UNIX, ..) | (libc::AF_INET | libc::AF_INET6, 1 | 2, 0 | 6 | 17) => {
+                        Verdict::Allow
+                    }
                     (libc::AF_INET | libc::AF_INET6, _, 262) => {
                         Verdict::Quiet(libc::EPROTONOSUPPORT)
                     }

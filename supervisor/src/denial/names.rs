@@ -1,0 +1,43 @@
+//! Constants of the man pages under their names.
+
+use nix::libc;
+
+pub(super) type Names = &'static [(i32, &'static str)];
+
+pub(super) const FAMILIES: Names = constants![
+    AF_UNIX AF_INET AF_INET6 AF_NETLINK AF_PACKET AF_ALG AF_VSOCK AF_KEY AF_TIPC AF_RXRPC AF_CAN
+    AF_BLUETOOTH AF_XDP AF_RDS AF_NFC AF_IB AF_X25 AF_APPLETALK AF_PPPOX AF_UNSPEC
+];
+pub(super) const SOCKET_TYPES: Names =
+    constants![SOCK_STREAM SOCK_DGRAM SOCK_RAW SOCK_SEQPACKET SOCK_RDM];
+pub(super) const NAMESPACES: Names = constants![
+    CLONE_NEWUSER CLONE_NEWNS CLONE_NEWPID CLONE_NEWNET CLONE_NEWIPC CLONE_NEWUTS CLONE_NEWCGROUP
+    CLONE_NEWTIME
+];
+pub(super) const PRCTLS: Names = constants![
+    PR_SET_DUMPABLE PR_SET_PDEATHSIG PR_SET_PTRACER PR_SET_MM PR_SET_SECCOMP PR_SET_KEEPCAPS
+    PR_SET_SECUREBITS PR_CAP_AMBIENT PR_CAPBSET_DROP PR_SET_CHILD_SUBREAPER
+    PR_SET_SPECULATION_CTRL PR_SET_TSC PR_SCHED_CORE PR_TASK_PERF_EVENTS_DISABLE
+    PR_TASK_PERF_EVENTS_ENABLE PR_SET_MDWE PR_MCE_KILL PR_SET_TIMING PR_SET_UNALIGN
+];
+pub(super) const FCNTLS: Names = constants![
+    F_SETLEASE F_GETLEASE F_NOTIFY F_SETPIPE_SZ F_SETOWN F_GETOWN F_ADD_SEALS
+];
+pub(super) const MESSAGE_FLAGS: Names = constants![MSG_OOB MSG_FASTOPEN];
+pub(super) const PTRACES: Names =
+    &[(0, "PTRACE_TRACEME"), (16, "PTRACE_ATTACH"), (0x4206, "PTRACE_SEIZE")];
+/// Numbers of asm-generic; the C libraries disagree about their type.
+pub(super) const IOCTLS: Names = &[
+    (0x540e, "TIOCSCTTY"),
+    (0x5412, "TIOCSTI"),
+    (0x5414, "TIOCSWINSZ"),
+    (0x541c, "TIOCLINUX"),
+    (0x541d, "TIOCCONS"),
+    (0x5423, "TIOCSETD"),
+    (0x5452, "FIOASYNC"),
+    (0x8912, "SIOCGIFCONF"),
+    (0x8927, "SIOCGIFHWADDR"),
+    (0x8933, "SIOCGIFINDEX"),
+    (0x4008_6602, "FS_IOC_SETFLAGS"),
+    (0x8008_6601_u32.cast_signed(), "FS_IOC_GETFLAGS"),
+];

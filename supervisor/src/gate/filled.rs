@@ -183,3 +183,90 @@ impl AsyncWrite for Metered<'_> {
         Pin::new(&mut self.socket).poll_shutdown(context)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+    use std::time::Instant;
+
+    use tokio::io::AsyncWriteExt as _;
+    use tokio::net::TcpListener;
+    use tokio::sync::{Semaphore, mpsc};
+
+    use super::*;
+    use crate::gate::audit::Audit;
+    use crate::gate::bound::Bindings;
+    use crate::gate::meter::{Meter, Pace};
+    use crate::gate::table::{Table, Target};
+    use crate::gate::upstream::Upstream;
+    use crate::{Network, Source};
+
+    const HEAD: &str = "POST / HTTP/1.1\r\nHost: api.example.com\r\nConnection: close\r\n";
+    const ANSWER: &[u8] = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok";
+
+    /// A run with one secret, and what stands for that inside.
+    fn run(network_bytes: u64) -> (Shared, String) {
+        let place = "api.example.com:80".parse::<crate::Grant>().unwrap();
+        let source = Source::code("").network(Network::Gate(vec![place.clone()]));
+        let mut source = source.secret("KEY", "hunter2hunter2").unwrap().bind_secret("KEY", place);
+        let (denials, _) = mpsc::channel(1);
+        let shared = Shared {
+            table: Table::new(Vec::new()),
+            bindings: Bindings::take(&mut source).unwrap(),
+            upstream: Upstream::new(Vec::new(), None),
+            audit: Audit::new(Instant::now(), denials),
+            meter: Meter::new(network_bytes, u64::MAX),
+            slots: Arc::new(Semaphore::new(1)),
+            arrivals: Pace::new(1, std::time::Duration::ZERO),
+            questions: Pace::new(1, std::time::Duration::ZERO),
+            buffer_bytes: 4096,
+        };
+        let placeholder = source.secrets.get("KEY").unwrap().to_vec();
+        (shared, String::from_utf8(placeholder).unwrap())
+    }
+
+    async fn pair() -> (TcpStream, TcpStream) {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let (near, far) =
+            tokio::join!(TcpStream::connect(listener.local_addr().unwrap()), listener.accept());
+        (near.unwrap(), far.unwrap().0)
+    }
+
+    /// What the place heard, how the connection ended, and the bytes that were counted each way.
+    async fn carry_one(shared: &Shared, early: &str, later: &str) -> (String, End, [u64; 2]) {
+        let ((mut payload, client), (server, mut place)) = (pair().await, pair().await);
+        let target = Target::Name("api.example.com".to_owned());
+        let flow = shared.audit.begin(&target, 80);
+        let bound = shared.bindings.at("api.example.com", 80).unwrap();
+        payload.write_all(later.as_bytes()).await.unwrap();
+        let hearing = tokio::spawn(async move {
+            let mut heard = Vec::new();
+            while !heard.ends_with(b"body") && place.read_buf(&mut heard).await.unwrap() > 0 {}
+            place.write_all(ANSWER).await.unwrap();
+            String::from_utf8(heard).unwrap()
+        });
+        let early = early.as_bytes().to_vec();
+        let end = carry(shared, &flow, &bound, (&client, &server), early).await;
+        drop((client, server));
+        let counted = [&flow.sent, &flow.received].map(|it| it.load(Ordering::Relaxed));
+        (hearing.await.unwrap(), end, counted)
+    }
+
+    #[tokio::test]
+    async fn what_reaches_a_place_with_a_secret_is_counted_to_the_byte() {
+        let (shared, placeholder) = run(1 << 20);
+        let later = format!("X-Key: {placeholder}\r\nContent-Length: 4\r\n\r\nbody");
+        let (heard, end, counted) = carry_one(&shared, HEAD, &later).await;
+        assert_eq!(end, End::Closed);
+        assert!(heard.contains("hunter2hunter2") && heard.ends_with("body"), "{heard}");
+        assert_eq!(counted, [heard.len() as u64, ANSWER.len() as u64]);
+    }
+
+    #[tokio::test]
+    async fn no_byte_passes_beyond_what_a_run_may_pass() {
+        let (shared, _) = run(50);
+        let (heard, end, counted) = carry_one(&shared, HEAD, "Content-Length: 4\r\n\r\nbody").await;
+        assert_eq!((end, counted), (End::NetworkBytes, [50, 0]));
+        assert_eq!(heard.len(), 50);
+    }
+}

@@ -11,7 +11,7 @@ use hyper::header::{
 use hyper::http::uri::PathAndQuery;
 use hyper::server::conn::http1::Builder as Server;
 use hyper::service::service_fn;
-use hyper::{Method, Request, Response, StatusCode, Uri};
+use hyper::{Method, Request, Response, StatusCode, Uri, Version};
 use hyper_util::rt::TokioIo;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::sync::Mutex;
@@ -158,6 +158,7 @@ impl Proxy<'_> {
         headers.insert(HOST, self.host()?);
         self.fill(headers)?;
         let path = parts.uri.into_parts().path_and_query;
+        parts.version = Version::HTTP_11;
         parts.uri = Uri::from(path.unwrap_or_else(|| PathAndQuery::from_static("/")));
         Ok(Request::from_parts(parts, body))
     }
@@ -168,6 +169,7 @@ impl Proxy<'_> {
         if parts.status.is_informational() {
             return self.bad_gateway("it changed the protocol unasked").into_response();
         }
+        parts.version = Version::HTTP_11;
         parts.extensions.remove::<ReasonPhrase>();
         strip_hops(&mut parts.headers);
         // Without a body the length is that of one that another request would get.

@@ -1,11 +1,13 @@
 use std::io;
 use std::sync::{Arc, LazyLock};
+use std::time::Duration;
 
 use rustls::crypto::ring::default_provider;
 use rustls::pki_types::ServerName;
 use rustls::server::{Acceptor, ResolvesServerCertUsingSni};
 use rustls::{ClientConfig, RootCertStore, ServerConfig};
 use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::time::timeout;
 use tokio_rustls::{LazyConfigAcceptor, TlsConnector};
 
 use crate::Error;
@@ -16,6 +18,9 @@ use super::{Broken, proxy, trust};
 
 /// Nothing else is spoken here, so nothing else is offered.
 const ALPN: &[u8] = b"http/1.1";
+/// How long each half may take to begin: a payload that gave up is not seen while a place is
+/// waited for, and its connection would count for as long as the run goes on.
+const HANDSHAKE: Duration = Duration::from_secs(10);
 
 static HOST_ROOTS: LazyLock<Arc<RootCertStore>> = LazyLock::new(|| {
     let mut roots = RootCertStore::empty();
@@ -83,8 +88,8 @@ where
     C: AsyncRead + AsyncWrite + Unpin + Send,
     U: AsyncRead + AsyncWrite + Unpin + Send,
 {
-    let hello = LazyConfigAcceptor::new(Acceptor::default(), client);
-    let hello = hello.await.map_err(|_| Broken::ClientTls)?;
+    let hello = timeout(HANDSHAKE, LazyConfigAcceptor::new(Acceptor::default(), client)).await;
+    let hello = hello.map_err(io::Error::from).flatten().map_err(|_| Broken::ClientTls)?;
     let asked = hello.client_hello().server_name().map(str::to_ascii_lowercase);
     let terminator = bound.terminator(tls).ok_or(Broken::ClientTls)?;
     if asked.as_deref() != Some(bound.name()) {
@@ -93,8 +98,11 @@ where
         return Err(Broken::ServerName(asked));
     }
     let name = ServerName::try_from(bound.name().to_owned()).map_err(|_| Broken::UpstreamTls)?;
-    let upstream = TlsConnector::from(Arc::clone(&tls.upstream)).connect(name, upstream).await;
-    let client = hello.into_stream(terminator).await.map_err(|_| Broken::ClientTls)?;
+    let connector = TlsConnector::from(Arc::clone(&tls.upstream));
+    let upstream = timeout(HANDSHAKE, connector.connect(name, upstream)).await;
+    let upstream = upstream.map_err(io::Error::from).flatten();
+    let client = timeout(HANDSHAKE, hello.into_stream(terminator)).await;
+    let client = client.map_err(io::Error::from).flatten().map_err(|_| Broken::ClientTls)?;
     match upstream {
         Ok(upstream) => proxy::serve(client, upstream, bound, proxy::TLS_PORT).await,
         Err(error) => {
@@ -110,6 +118,7 @@ fn judge(error: &io::Error) -> Broken {
     match cause {
         Some(rustls::Error::InvalidCertificate(_)) => Broken::Certificate,
         Some(_) => Broken::UpstreamTls,
+        None if error.kind() == io::ErrorKind::TimedOut => Broken::UpstreamTls,
         None => Broken::Reset,
     }
 }

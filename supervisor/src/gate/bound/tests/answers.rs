@@ -131,3 +131,46 @@ fn url_encoded(text: &str) -> String {
     };
     text.bytes().map(one).collect::<Vec<_>>().concat()
 }
+
+/// Without room in the jar there is none here.
+#[tokio::test]
+async fn a_payload_that_does_not_read_stops_the_place() {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let stage = Stage::at(80, listener.local_addr().unwrap(), Log::default(), &[]);
+    let (mut deaf, _verdict) = stage.connect().await;
+    let (mut place, _) = listener.accept().await.unwrap();
+    let ask = format!("GET / HTTP/1.1\r\nHost: {NAME}\r\n\r\n");
+    deaf.write_all(ask.as_bytes()).await.unwrap();
+    place.write_all(b"HTTP/1.1 200 OK\r\nContent-Length: 99999999\r\n\r\n").await.unwrap();
+    let mut taken = 0;
+    let chunk = vec![b'x'; 64 * 1024];
+    let flood = async {
+        loop {
+            place.write_all(&chunk).await.unwrap();
+            taken += chunk.len();
+        }
+    };
+    let flooded: Result<(), _> = tokio::time::timeout(Duration::from_secs(2), flood).await;
+    assert!(flooded.is_err());
+    assert!(taken < 16 * 1024 * 1024, "{taken} bytes were taken");
+}
+
+#[tokio::test]
+async fn an_answer_that_comes_before_the_body_is_heard() {
+    let stage = Stage::that_says("HTTP/1.1 413 Too Large\r\nContent-Length: 2\r\n\r\nno").await;
+    let (mut stream, _verdict) = stage.connect().await;
+    let ask = format!("POST / HTTP/1.1\r\nHost: {NAME}\r\nContent-Length: 99999999\r\n\r\n");
+    stream.write_all(ask.as_bytes()).await.unwrap();
+    let mut told = Vec::new();
+    while !told.ends_with(b"no") {
+        assert!(stream.read_buf(&mut told).await.unwrap() > 0, "{told:?}");
+    }
+    assert!(told.starts_with(b"HTTP/1.1 413 "));
+}
+
+#[tokio::test]
+async fn an_old_place_does_not_make_the_payload_old() {
+    let old = "HTTP/1.0 200 OK\r\n\r\nuntil the end";
+    let told = Stage::that_says(old).await.get("").await;
+    assert!(told.starts_with("HTTP/1.1 200 OK") && told.contains("until the end"), "{told}");
+}

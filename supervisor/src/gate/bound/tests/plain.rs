@@ -110,6 +110,7 @@ async fn an_empty_body_keeps_its_length_and_an_old_client_its_version() {
     assert!(!answer.to_lowercase().contains("transfer-encoding"), "{answer}");
     let seen = stage.only();
     assert_eq!((seen.header("content-length"), seen.header("host")), ("0", NAME));
+    assert_eq!(seen.line, "POST / HTTP/1.1", "the place is spoken to as usual");
 }
 
 /// Sends 32 MiB both ways, and finds that they arrived as they were.

@@ -142,3 +142,13 @@ async fn an_authority_vouches_for_its_names_alone() {
         assert_eq!(shaken.is_ok(), is_trusted, "{name}: {shaken:?}");
     }
 }
+
+/// Takes as long as is waited.
+#[tokio::test]
+async fn a_place_that_never_shakes_hands_is_not_waited_for() {
+    let silent = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let stage = Stage::at(443, silent.local_addr().unwrap(), super::Log::default(), &[]);
+    let (answer, verdict) = get(&stage).await;
+    assert!(answer.starts_with("HTTP/1.1 502 "), "{answer}");
+    assert_eq!(verdict, Err(Broken::UpstreamTls));
+}

@@ -86,10 +86,10 @@ pub(super) fn queued_bytes(pid: i32) -> u64 {
     for table in ["tcp", "tcp6", "udp", "udp6"] {
         let text = fs::read_to_string(format!("/proc/{pid}/net/{table}")).unwrap_or_default();
         // proc(5): the fifth field of a line is what waits to be sent, and to be read.
-        let queues = text.lines().skip(1).filter_map(|line| line.split_ascii_whitespace().nth(4));
+        let both = text.lines().skip(1).filter_map(|line| line.split_ascii_whitespace().nth(4));
         let hex = |queue: &str| u64::from_str_radix(queue, 16).unwrap_or_default();
-        let queued = queues.filter_map(|queues| queues.split_once(':'));
-        bytes += queued.map(|(sent, unread)| hex(sent) + hex(unread)).sum::<u64>();
+        let each = both.filter_map(|both| both.split_once(':'));
+        bytes += each.map(|(sent, unread)| hex(sent) + hex(unread)).sum::<u64>();
     }
     bytes * 2
 }

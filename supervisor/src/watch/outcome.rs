@@ -12,7 +12,7 @@ use crate::judge::{self, Evidence, Intent};
 use crate::plan::Plan;
 use crate::receipt::{Receipt, Standing};
 use crate::rich::{self, Told};
-use crate::{Artifact, Error, OnOutputLimit, Outcome, Timings, Usage};
+use crate::{Artifact, Error, NetworkUse, OnOutputLimit, Outcome, Timings, Usage};
 
 impl Watch {
     pub(crate) fn outcome(
@@ -47,15 +47,9 @@ impl Watch {
         };
         let verdict = judge::verdict(&evidence, &plan.limits);
         let (told, artifacts, artifact_errors) = collect(plan, seen);
-        for (denial, count) in self.denials.iter_mut().zip(&self.tally.counts) {
-            denial.count = *count;
-        }
         let (host, authority) = (plan.host, self.raised.lent.authority);
-        let connected = self.connected();
-        let (network, refused, unrecorded) = self.told_of_network();
-        self.denials.extend(refused);
-        let unrecorded_denials = self.tally.unrecorded.saturating_add(unrecorded);
-        let kept = self.kept;
+        let (connected, kept) = (self.connected(), self.kept);
+        let (network, unrecorded_denials) = self.settle_denials();
         let standing = Standing { host, authority, sampling, unrecorded_denials, kept, connected };
         let outcome = Outcome {
             id: plan.id.clone(),
@@ -89,6 +83,19 @@ impl Watch {
         };
         tracing::info!(status = verdict.status(), ?evidence, wall_us = wall.as_micros(), "ended");
         Ok(outcome)
+    }
+}
+
+impl Watch {
+    /// Puts together who refused what and how often: what there was of a network, and how many
+    /// denials are not listed.
+    fn settle_denials(&mut self) -> (Option<NetworkUse>, u64) {
+        for (denial, count) in self.denials.iter_mut().zip(&self.tally.counts) {
+            denial.count = *count;
+        }
+        let (network, refused, unrecorded) = self.told_of_network();
+        self.denials.extend(refused);
+        (network, self.tally.unrecorded.saturating_add(unrecorded))
     }
 }
 

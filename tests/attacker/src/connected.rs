@@ -145,8 +145,8 @@ fn fast_open() -> Finding {
     tries.attempt("send(MSG_FASTOPEN)", || {
         let socket = call!(libc::SYS_socket, libc::AF_INET, libc::SOCK_STREAM, 0)?;
         let [high, low] = port.to_be_bytes();
-        let [first, second] = (libc::AF_INET as u16).to_ne_bytes();
-        let to = [first, second, high, low, 127, 0, 0, 1, 0, 0, 0, 0, 0, 0, 0, 0];
+        let family = libc::AF_INET.to_ne_bytes();
+        let to = [family[0], family[1], high, low, 127, 0, 0, 1, 0, 0, 0, 0, 0, 0, 0, 0];
         call!(libc::SYS_sendto, socket, b"x", 1, libc::MSG_FASTOPEN, &to, 16)
     });
     tries.attempt("send(MSG_OOB)", || {

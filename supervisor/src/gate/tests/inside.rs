@@ -68,6 +68,7 @@ async fn what_is_not_granted_does_not_resolve_and_is_told() {
     // Noise: domains to search in, names of addresses, names that nobody has.
     for (name, kind) in [
         ("a.test.corp.example.", RecordType::A),
+        ("x.c.test.corp.example.", RecordType::A),
         ("1.0.0.127.in-addr.arpa.", RecordType::PTR),
         ("169.254.169.254.", RecordType::A),
         ("2852039166.", RecordType::A),

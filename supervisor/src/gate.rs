@@ -15,6 +15,8 @@ mod table;
 mod door;
 mod proxy;
 
+mod bound;
+mod filled;
 mod hello;
 mod judge;
 mod relay;

@@ -105,7 +105,9 @@ pub struct Connection {
     pub sent_bytes: u64,
     /// Bytes from the host.
     pub received_bytes: u64,
-    /// `closed`, or why it was refused or cut off.
+    /// How it ended: `closed`, `reset`, `run_ended`; or why it was refused or cut off:
+    /// `not_granted`, `unresolved`, `refused_address`, `unreachable`, `server_name`,
+    /// `network_bytes`; and what a connection with bound secrets adds.
     pub verdict: &'static str,
 }
 
@@ -195,7 +197,7 @@ impl FromStr for GrantHost {
 ///
 /// # Errors
 /// Why it is none. What reads as a number is an address in disguise (`0x7f.1`, `2130706433`):
-/// inet_aton(3) takes it for one.
+/// `inet_aton(3)` takes it for one.
 pub(crate) fn host_name(text: &str) -> Result<String, String> {
     let name = text.strip_suffix('.').unwrap_or(text).to_ascii_lowercase();
     let is_label = |label: &str| {

@@ -43,10 +43,18 @@ impl Redactor {
 
     /// Where a name may have more than one value.
     pub(crate) fn of(secrets: &[&SecretMap]) -> Self {
-        let (mut names, mut needles) = (Vec::new(), Vec::new());
         let secrets = secrets.iter().flat_map(|secrets| secrets.iter());
-        for (index, (name, value)) in (0..).zip(secrets) {
-            names.push(format!("[redacted:{name}]"));
+        let label = |name| format!("[redacted:{name}]");
+        Self::with_replacements(secrets.map(|(name, value)| (label(name), value)))
+    }
+
+    /// That puts something else than the name of a secret in the place of its value.
+    pub(crate) fn with_replacements<'a>(
+        replacements: impl Iterator<Item = (String, &'a [u8])>,
+    ) -> Self {
+        let (mut names, mut needles) = (Vec::new(), Vec::new());
+        for (index, (label, value)) in (0..).zip(replacements) {
+            names.push(label);
             needles.extend(forms::of(value).into_iter().map(|bytes| Needle { bytes, name: index }));
         }
         let automaton = (!needles.is_empty()).then(|| Arc::new(Automaton::new(needles, names)));
@@ -98,11 +106,16 @@ impl Redactor {
 
     /// A whole text at once, such as an error message.
     pub(crate) fn text(&self, text: &str) -> String {
-        let mut out = Vec::with_capacity(text.len());
+        String::from_utf8_lossy(&self.bytes(text.as_bytes())).into_owned()
+    }
+
+    /// The same for bytes.
+    pub(crate) fn bytes(&self, bytes: &[u8]) -> Vec<u8> {
+        let mut out = Vec::with_capacity(bytes.len());
         let mut redactor = self.fresh();
-        redactor.push(text.as_bytes(), &mut out);
+        redactor.push(bytes, &mut out);
         redactor.finish(&mut out);
-        String::from_utf8_lossy(&out).into_owned()
+        out
     }
 
     fn with(automaton: Option<Arc<Automaton>>) -> Self {
@@ -174,6 +187,17 @@ mod tests {
             map.insert(name, value.to_vec()).unwrap();
         }
         Redactor::new(&map)
+    }
+
+    #[test]
+    fn a_name_may_have_more_than_one_value() {
+        let mut maps = [SecretMap::new(), SecretMap::new()];
+        for (map, value) in maps.iter_mut().zip(["the-real-one", "what-stands-for-it"]) {
+            map.insert("KEY", value.into()).unwrap();
+        }
+        let [real, inside] = &maps;
+        let said = Redactor::of(&[real, inside]).text("the-real-one, what-stands-for-it");
+        assert_eq!(said, "[redacted:KEY], [redacted:KEY]");
     }
 
     fn check(secrets: &[(&str, &[u8])], input: &[u8], expected: &str) {

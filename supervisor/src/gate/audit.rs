@@ -40,6 +40,8 @@ pub(super) enum End {
     NetworkBytes,
     /// One side broke it off.
     Reset,
+    /// Secrets are bound to it, and it was not spoken as that needs.
+    Bound(&'static str),
     /// The run was over first.
     RunEnded,
 }
@@ -89,6 +91,7 @@ impl End {
             Self::ServerName => "server_name",
             Self::NetworkBytes => "network_bytes",
             Self::Reset => "reset",
+            Self::Bound(word) => word,
             Self::RunEnded => "run_ended",
         }
     }
@@ -123,14 +126,6 @@ impl Audit {
             rows.unrecorded += 1;
         }
         flow
-    }
-
-    pub(super) fn end(&self, flow: &Flow, end: End) {
-        let now = Instant::now();
-        let (_, ended) = flow.end.get_or_init(|| (end, now));
-        let (host, port, verdict) = (&flow.host, flow.port, end.word());
-        let millis = ended.saturating_duration_since(flow.opened).as_millis();
-        tracing::debug!(host, port, address = ?flow.pinned.get(), verdict, millis, "connection");
     }
 
     /// Counts what one connection let through toward the host.
@@ -235,6 +230,18 @@ impl Audit {
 }
 
 impl Flow {
+    pub(super) fn end(&self, end: End) {
+        let now = Instant::now();
+        let (_, ended) = self.end.get_or_init(|| (end, now));
+        let (host, port, verdict) = (&self.host, self.port, end.word());
+        let millis = ended.saturating_duration_since(self.opened).as_millis();
+        tracing::debug!(host, port, address = ?self.pinned.get(), verdict, millis, "connection");
+    }
+
+    pub(super) fn port(&self) -> u16 {
+        self.port
+    }
+
     fn row(&self, started: Instant, now: Instant) -> Connection {
         let (end, ended) = self.end.get().copied().unwrap_or((End::RunEnded, now));
         Connection {

@@ -13,7 +13,7 @@ use super::open::Shared;
 use super::relay::Link;
 use super::table::{PROXY, RESOLVER, Target};
 use super::upstream::{Nowhere, Upstream};
-use super::{names, proxy};
+use super::{filled, names, proxy};
 
 /// While this process has no descriptor left, nobody is let in.
 const EXHAUSTED: Duration = Duration::from_millis(50);
@@ -52,7 +52,7 @@ async fn arrive(shared: &Shared, client: TcpStream, address: Ipv4Addr, port: u16
         Ok(server) => through(shared, &flow, &target, (&client, &server), Vec::new()).await,
         Err(end) => end,
     };
-    finish(shared, &flow, &client, end);
+    finish(&flow, &client, end);
 }
 
 /// A connection to `target`, if it is granted and can be reached.
@@ -96,7 +96,11 @@ pub(super) async fn through(
         Target::Name(name) => Some(name.as_str()),
         Target::Address(_) => None,
     };
-    let end = Link { shared, flow, name, client, server }.relay(early).await;
+    let bound = name.and_then(|name| shared.bindings.at(name, flow.port()));
+    let end = match bound {
+        Some(bound) => filled::carry(shared, flow, &bound, (client, server), early).await,
+        None => Link { shared, flow, name, client, server }.relay(early).await,
+    };
     if end != End::Closed {
         // The server, too, learns that this was no proper end.
         drop(server.set_zero_linger());
@@ -106,9 +110,9 @@ pub(super) async fn through(
 
 /// A client that was cut off is told so by a reset: an end of the stream would look like one that
 /// the server meant.
-pub(super) fn finish(shared: &Shared, flow: &Flow, client: &TcpStream, end: End) {
+pub(super) fn finish(flow: &Flow, client: &TcpStream, end: End) {
     if end != End::Closed {
         drop(client.set_zero_linger());
     }
-    shared.audit.end(flow, end);
+    flow.end(end);
 }

@@ -5,6 +5,7 @@ use std::net::{IpAddr, SocketAddr};
 use belljar_protocol::Gateway;
 use ipnet::{IpNet, Ipv4Net};
 
+use super::bound::{Bindings, Trust};
 use super::judge::{self, Blocked};
 use super::table::{RESERVED, RESOLVER, Table};
 use crate::network::is_below;
@@ -20,6 +21,7 @@ pub(crate) struct Layout {
     /// And in its environment.
     pub(crate) env: Vec<(String, String)>,
     pub(super) table: Table,
+    pub(super) bindings: Bindings,
     pub(super) open_ranges: Vec<IpNet>,
     pub(super) resolver: Option<SocketAddr>,
 }
@@ -45,9 +47,6 @@ impl Layout {
                 "network: {count} grants, which is not between 1 and {GRANTS}"
             )));
         }
-        if !source.bound_secrets.is_empty() {
-            return Err(Error::Invalid("network: secrets cannot be bound".to_owned()));
-        }
         let mut grants: Vec<Grant> = Vec::new();
         for grant in asked {
             check(grant, egress)?;
@@ -55,12 +54,16 @@ impl Layout {
                 grants.push(grant.clone());
             }
         }
+        let bindings = Bindings::take(source)?;
+        let Trust { mut files, env } = bindings.trust(&source.env)?;
+        files.push(resolv_conf());
         let table = Table::new(grants);
         Ok(Self {
             gateway: Gateway { addresses: table.subnets(), doors: table.doors() },
-            files: vec![resolv_conf()],
-            env: Vec::new(),
+            files,
+            env,
             table,
+            bindings,
             open_ranges: egress.open_ranges.clone(),
             resolver: egress.resolver,
         })
@@ -97,7 +100,7 @@ fn check(grant: &Grant, egress: &Egress) -> Result<(), Error> {
     judged.map_err(|blocked| refused(unreached(grant, blocked)))?;
     match &grant.host {
         GrantHost::Address(address) if RESERVED.contains(address) => invalid("it has a meaning"),
-        GrantHost::Range(range) if overlaps(range, &RESERVED) => invalid("it has a meaning"),
+        GrantHost::Range(range) if overlaps(*range, RESERVED) => invalid("it has a meaning"),
         _ => Ok(()),
     }
 }
@@ -111,8 +114,8 @@ fn refused(what: String) -> Error {
     Error::Refused { what, findings: Vec::new() }
 }
 
-fn overlaps(one: &Ipv4Net, other: &Ipv4Net) -> bool {
-    one.contains(other) || other.contains(one)
+fn overlaps(one: Ipv4Net, other: Ipv4Net) -> bool {
+    one.contains(&other) || other.contains(&one)
 }
 
 /// The resolver is as near as can be: who waits for it longer waits for nothing.

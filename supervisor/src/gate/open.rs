@@ -11,6 +11,7 @@ use tokio::sync::{Semaphore, mpsc};
 use tokio::task::JoinSet;
 
 use super::audit::Audit;
+use super::bound::Bindings;
 use super::layout::Layout;
 use super::meter::{Meter, Pace};
 use super::table::Table;
@@ -28,6 +29,7 @@ pub(crate) struct Gate {
 /// What all connections of one run share.
 pub(super) struct Shared {
     pub(super) table: Table,
+    pub(super) bindings: Bindings,
     pub(super) upstream: Upstream,
     pub(super) audit: Audit,
     pub(super) meter: Meter,
@@ -61,7 +63,7 @@ impl Gate {
         started: Instant,
         denials: mpsc::Sender<Denied>,
     ) -> Result<Self, Error> {
-        let Layout { gateway, table, open_ranges, resolver, .. } = layout;
+        let Layout { gateway, table, bindings, open_ranges, resolver, .. } = layout;
         if sockets.len() != gateway.doors.len() {
             let (came, ordered) = (sockets.len(), gateway.doors.len());
             return Err(Error::Protocol(format!(
@@ -71,6 +73,7 @@ impl Gate {
         let connections = usize::try_from(limits.connections).unwrap_or(usize::MAX);
         let shared = Arc::new(Shared {
             table,
+            bindings,
             upstream: Upstream::new(open_ranges, resolver),
             audit: Audit::new(started, denials),
             meter: Meter::new(limits.network_bytes, limits.network_bytes_per_s),

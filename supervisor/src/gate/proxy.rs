@@ -46,12 +46,12 @@ pub(super) async fn serve(shared: &Shared, client: TcpStream) {
             }
         }
         Err(end) => {
-            shared.audit.end(&flow, end);
+            flow.end(end);
             // What is refused in words needs no reset, which would overtake them.
             return refuse(&client, &refusal(end, &target, port)).await;
         }
     };
-    finish(shared, &flow, &client, end);
+    finish(&flow, &client, end);
 }
 
 /// Whom a request names, and what follows it. Without a refusal there is nobody any more.

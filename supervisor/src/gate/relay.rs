@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use nix::sys::socket::{Shutdown, shutdown};
 use tokio::net::TcpStream;
+use tokio::task::coop::consume_budget;
 use tokio::time::{sleep, timeout};
 
 use super::audit::{End, Flow};
@@ -86,6 +87,8 @@ impl Link<'_> {
             // Who waits holds no buffer.
             let mut buffer = vec![0; self.shared.buffer_bytes];
             loop {
+                // Who is never made to wait makes nobody else wait.
+                consume_budget().await;
                 match from.try_read(&mut buffer) {
                     Ok(0) => {
                         // The other side may be gone already.

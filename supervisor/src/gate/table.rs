@@ -116,7 +116,8 @@ impl Table {
             GrantHost::Name(granted) => {
                 name.strip_prefix(granted.as_str()).is_some_and(|rest| rest.starts_with('.'))
             }
-            _ => false,
+            GrantHost::Below(parent) => name.contains(&format!(".{parent}.")),
+            GrantHost::Address(_) | GrantHost::Range(_) => false,
         })
     }
 

@@ -37,12 +37,12 @@ struct Opened {
 
 impl Opened {
     /// With these grants, toward loopback addresses, and a resolver that says they are all there.
-    async fn new(grants: &[String], limits: Limits) -> Self {
+    async fn new(grants: &[String], limits: &Limits) -> Self {
         let honest = liar::resolver(|_, _| vec![RData::A(Ipv4Addr::LOCALHOST.into())]).await;
         Self::with(grants, limits, honest)
     }
 
-    fn with(grants: &[String], limits: Limits, resolver: SocketAddr) -> Self {
+    fn with(grants: &[String], limits: &Limits, resolver: SocketAddr) -> Self {
         let egress = Egress {
             allowed: Allowed::Anything,
             open_ranges: vec!["127.0.0.0/8".parse().unwrap()],
@@ -74,7 +74,7 @@ impl Opened {
         });
         let sockets = sockets.collect();
         let (said, denials) = mpsc::channel(256);
-        let gate = Gate::open(layout, sockets, &limits, Instant::now(), said).unwrap();
+        let gate = Gate::open(layout, sockets, limits, Instant::now(), said).unwrap();
         Self { gate, denials, resolver: resolver.unwrap() }
     }
 

@@ -12,7 +12,7 @@ use hickory_resolver::net::runtime::TokioRuntimeProvider;
 use hickory_resolver::proto::rr::Name;
 use ipnet::IpNet;
 use tokio::net::TcpStream;
-use tokio::sync::OnceCell;
+use tokio::sync::{OnceCell, Semaphore};
 use tokio::task::JoinSet;
 use tokio::time::{sleep, timeout};
 
@@ -25,6 +25,8 @@ pub(super) struct Upstream {
     open_ranges: Vec<IpNet>,
     address: Option<SocketAddr>,
     resolver: OnceCell<Option<TokioResolver>>,
+    /// More at one time it refuses.
+    asking: Semaphore,
 }
 
 /// Why there is nothing to connect to.
@@ -36,6 +38,7 @@ pub(super) enum Nowhere {
 
 /// For all of one lookup, aliases and repetitions included.
 const LOOKUP: Duration = Duration::from_secs(5);
+const ASKED_AT_ONCE: usize = 8;
 const ASKED_ONCE: Duration = Duration::from_millis(1500);
 /// How long an answer is used again at most.
 const REMEMBERED: Duration = Duration::from_secs(30);
@@ -46,7 +49,12 @@ const CONNECT: Duration = Duration::from_secs(10);
 
 impl Upstream {
     pub(super) fn new(open_ranges: Vec<IpNet>, address: Option<SocketAddr>) -> Self {
-        Self { open_ranges, address, resolver: OnceCell::new() }
+        Self {
+            open_ranges,
+            address,
+            resolver: OnceCell::new(),
+            asking: Semaphore::new(ASKED_AT_ONCE),
+        }
     }
 
     /// The addresses of `target`, in the order in which to try them. One that is not reached spoils
@@ -75,8 +83,12 @@ impl Upstream {
         let mut name = Name::from_ascii(name).ok()?;
         name.set_fqdn(true);
         let resolver = self.resolver.get_or_init(|| async { resolver(self.address) }).await;
-        let looked_up = timeout(LOOKUP, resolver.as_ref()?.lookup_ip(name)).await.ok()?;
-        Some(looked_up.ok()?.iter().collect())
+        let look_up = async {
+            let _turn = self.asking.acquire().await.ok()?;
+            let found = resolver.as_ref()?.lookup_ip(name).await.ok()?;
+            Some(found.iter().collect())
+        };
+        timeout(LOOKUP, look_up).await.ok()?
     }
 }
 

@@ -19,7 +19,7 @@ async fn hundreds_are_served_a_few_at_a_time() {
     })
     .await;
     let limits = Limits { connections: 16, ..Limits::strict() };
-    let opened = Opened::new(&grants(&["busy.test"], port), limits).await;
+    let opened = Opened::new(&grants(&["busy.test"], port), &limits).await;
     let clients: Vec<JoinHandle<u8>> = (0..300)
         .map(|_| {
             tokio::spawn(async move {
@@ -45,7 +45,7 @@ async fn what_exceeds_the_bytes_of_a_run_is_cut_off() {
     })
     .await;
     let limits = Limits { network_bytes: 100_000, ..Limits::strict() };
-    let opened = Opened::new(&grants(&["big.test"], port), limits).await;
+    let opened = Opened::new(&grants(&["big.test"], port), &limits).await;
     let mut stream = connect(port).await;
     let (came, is_broken) = rest(&mut stream).await;
     // A reset may overtake what was written before it.
@@ -62,7 +62,7 @@ async fn what_exceeds_the_bytes_of_a_run_is_cut_off() {
 async fn bytes_pass_at_the_rate_of_the_run() {
     let port = echo().await;
     let limits = Limits { network_bytes_per_s: 1_000_000, ..Limits::strict() };
-    let opened = Opened::new(&grants(&["slow.test"], port), limits).await;
+    let opened = Opened::new(&grants(&["slow.test"], port), &limits).await;
     let begun = Instant::now();
     let mut stream = connect(port).await;
     for _ in 0..10 {
@@ -78,7 +78,7 @@ async fn bytes_pass_at_the_rate_of_the_run() {
 #[tokio::test]
 async fn denials_are_counted_and_told_apart_up_to_a_bound() {
     let port = echo().await;
-    let opened = Opened::new(&grants(&["a.test"], port), Limits::strict()).await;
+    let opened = Opened::new(&grants(&["a.test"], port), &Limits::strict()).await;
     for index in 0..100 {
         let target = super::super::table::Target::Name(format!("host{index}.test"));
         for _ in 0..100 {

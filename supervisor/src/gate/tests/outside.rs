@@ -18,7 +18,7 @@ fn aaaa(text: &str) -> RData {
 async fn verdict(says: impl Fn(RecordType) -> Vec<RData> + Send + Sync + 'static) -> &'static str {
     let port = echo().await;
     let resolver = liar::resolver(move |_, kind| says(kind)).await;
-    let opened = Opened::with(&grants(&["name.test"], port), Limits::strict(), resolver);
+    let opened = Opened::with(&grants(&["name.test"], port), &Limits::strict(), resolver);
     let mut stream = connect(port).await;
     // It may be refused already.
     drop(stream.write_all(b"x").await);
@@ -79,7 +79,7 @@ async fn an_answer_that_is_not_reached_spoils_all() {
 async fn a_denial_says_what_was_found_and_who_can_help() {
     let port = echo().await;
     let resolver = liar::resolver(|_, _| vec![a("10.0.0.5")]).await;
-    let opened = Opened::with(&grants(&["intra.test"], port), Limits::strict(), resolver);
+    let opened = Opened::with(&grants(&["intra.test"], port), &Limits::strict(), resolver);
     assert_eq!(rest(&mut connect(port).await).await, (Vec::new(), true));
     let (used, denied) = opened.close();
     assert_eq!(used.connections[0].address, None);
@@ -120,7 +120,7 @@ async fn an_answer_that_changes_is_judged_again() {
         _ => Vec::new(),
     })
     .await;
-    let opened = Opened::with(&grants(&["rebind.test"], port), Limits::strict(), resolver);
+    let opened = Opened::with(&grants(&["rebind.test"], port), &Limits::strict(), resolver);
     let mut first = connect(port).await;
     first.write_all(b"x").await.unwrap();
     assert_eq!(first.read_u8().await.unwrap(), b'x');
@@ -141,7 +141,7 @@ async fn lies_lead_nowhere() {
     for garbage in [&b""[..], b"\0", &[0xff; 512], &[0xc0, 0x0c].repeat(300).leak()[..]] {
         let port = echo().await;
         let resolver = liar::noise(garbage).await;
-        let opened = Opened::with(&grants(&["name.test"], port), Limits::strict(), resolver);
+        let opened = Opened::with(&grants(&["name.test"], port), &Limits::strict(), resolver);
         assert_eq!(rest(&mut connect(port).await).await, (Vec::new(), true));
         assert_eq!(opened.close().0.connections[0].verdict, "unresolved");
     }
@@ -151,11 +151,11 @@ async fn lies_lead_nowhere() {
 async fn a_resolver_that_is_silent_holds_up_nobody_else() {
     let port = echo().await;
     let (silent, _socket) = liar::silence().await;
-    let mute = Opened::with(&grants(&["mute.test"], port), Limits::strict(), silent);
+    let mute = Opened::with(&grants(&["mute.test"], port), &Limits::strict(), silent);
     let begun = Instant::now();
     let mut waiting = connect(port).await;
     let quick_port = echo().await;
-    let quick = Opened::new(&grants(&["quick.test"], quick_port), Limits::strict()).await;
+    let quick = Opened::new(&grants(&["quick.test"], quick_port), &Limits::strict()).await;
     let mut stream = connect(quick_port).await;
     stream.write_all(b"x").await.unwrap();
     stream.read_u8().await.unwrap();

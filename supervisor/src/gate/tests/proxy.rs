@@ -22,7 +22,7 @@ async fn answer(opened: &Opened, said: &[u8]) -> String {
 #[tokio::test]
 async fn connect_leads_to_what_is_granted() {
     let port = echo().await;
-    let opened = Opened::new(&grants(&["echo.test"], port), Limits::strict()).await;
+    let opened = Opened::new(&grants(&["echo.test"], port), &Limits::strict()).await;
     for name in ["echo.test", "ECHO.test.", "Echo.Test"] {
         let mut stream = TcpStream::connect(door(&opened).await).await.unwrap();
         // What follows at once is not lost.
@@ -39,7 +39,7 @@ async fn connect_leads_to_what_is_granted() {
 #[tokio::test]
 async fn what_is_not_granted_is_refused_in_words() {
     let port = echo().await;
-    let opened = Opened::new(&grants(&["echo.test"], port), Limits::strict()).await;
+    let opened = Opened::new(&grants(&["echo.test"], port), &Limits::strict()).await;
     for place in [
         format!("evil.example:{port}"),
         "echo.test:1".to_owned(),
@@ -67,7 +67,7 @@ async fn what_is_not_granted_is_refused_in_words() {
 async fn a_name_that_leads_inside_is_refused_here_too() {
     let port = echo().await;
     let resolver = liar::resolver(|_, _| vec![RData::A(Ipv4Addr::new(10, 0, 0, 5).into())]).await;
-    let opened = Opened::with(&grants(&["intra.test"], port), Limits::strict(), resolver);
+    let opened = Opened::with(&grants(&["intra.test"], port), &Limits::strict(), resolver);
     let said =
         answer(&opened, format!("CONNECT intra.test:{port} HTTP/1.1\r\n\r\n").as_bytes()).await;
     assert!(said.starts_with("HTTP/1.1 403 ") && !said.contains("10.0.0.5"), "{said}");
@@ -77,7 +77,7 @@ async fn a_name_that_leads_inside_is_refused_here_too() {
 #[tokio::test]
 async fn what_is_no_connect_is_refused_in_words() {
     let port = echo().await;
-    let opened = Opened::new(&grants(&["echo.test"], port), Limits::strict()).await;
+    let opened = Opened::new(&grants(&["echo.test"], port), &Limits::strict()).await;
     let giant = format!("CONNECT echo.test:{port} HTTP/1.1\r\nX: {}", "x".repeat(100_000));
     let get = format!("GET http://echo.test:{port}/ HTTP/1.1\r\nHost: echo.test\r\n\r\n");
     for (request, status) in [
@@ -105,7 +105,7 @@ async fn what_is_no_connect_is_refused_in_words() {
 #[tokio::test]
 async fn tls_through_the_proxy_is_for_the_name_that_was_asked_for() {
     let (port, mut heard) = recorder().await;
-    let opened = Opened::new(&grants(&["echo.test"], port), Limits::strict()).await;
+    let opened = Opened::new(&grants(&["echo.test"], port), &Limits::strict()).await;
     let mut stream = TcpStream::connect(door(&opened).await).await.unwrap();
     let request = format!("CONNECT echo.test:{port} HTTP/1.1\r\n\r\n");
     stream.write_all(request.as_bytes()).await.unwrap();

@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 #[tokio::test]
 async fn bytes_pass_both_ways_and_are_counted() {
     let port = echo().await;
-    let opened = Opened::new(&grants(&["echo.test"], port), Limits::strict()).await;
+    let opened = Opened::new(&grants(&["echo.test"], port), &Limits::strict()).await;
     let mut stream = connect(port).await;
     stream.write_all(b"hello there").await.unwrap();
     let mut answer = [0; 11];
@@ -34,7 +34,7 @@ async fn a_server_may_speak_first() {
         stream.write_all(&told).await.unwrap();
     })
     .await;
-    let opened = Opened::new(&grants(&["mail.test"], port), Limits::strict()).await;
+    let opened = Opened::new(&grants(&["mail.test"], port), &Limits::strict()).await;
     let mut stream = connect(port).await;
     let mut greeting = [0; 11];
     stream.read_exact(&mut greeting).await.unwrap();
@@ -52,7 +52,7 @@ async fn who_is_done_speaking_may_still_listen() {
         stream.write_all(&all).await.unwrap();
     })
     .await;
-    let opened = Opened::new(&grants(&["reverse.test"], port), Limits::strict()).await;
+    let opened = Opened::new(&grants(&["reverse.test"], port), &Limits::strict()).await;
     let mut stream = connect(port).await;
     let told: Vec<u8> = (0..1_000_000_u32).flat_map(u32::to_le_bytes).collect();
     stream.write_all(&told).await.unwrap();
@@ -71,7 +71,7 @@ async fn a_reset_is_passed_on_in_both_directions() {
         stream.set_zero_linger().unwrap();
     })
     .await;
-    let opened = Opened::new(&grants(&["rude.test"], port), Limits::strict()).await;
+    let opened = Opened::new(&grants(&["rude.test"], port), &Limits::strict()).await;
     let mut stream = connect(port).await;
     stream.write_all(b"x").await.unwrap();
     let error = stream.read_to_end(&mut Vec::new()).await.unwrap_err();
@@ -88,7 +88,7 @@ async fn a_reset_is_passed_on_in_both_directions() {
         }
     })
     .await;
-    let opened = Opened::new(&grants(&["polite.test"], port), Limits::strict()).await;
+    let opened = Opened::new(&grants(&["polite.test"], port), &Limits::strict()).await;
     let mut stream = connect(port).await;
     stream.write_all(b"x").await.unwrap();
     until(|| opened.gate.shared.meter.take(0) == 0 && sent(&opened) == 1).await;
@@ -117,7 +117,7 @@ async fn a_slow_reader_holds_back_its_server_and_nobody_else() {
     .await;
     let quick = echo().await;
     let names = [grants(&["flood.test"], port), grants(&["flood.test"], quick)].concat();
-    let opened = Opened::new(&names, Limits::strict()).await;
+    let opened = Opened::new(&names, &Limits::strict()).await;
     let _never_read = connect(port).await;
     until(|| written.load(Ordering::Relaxed) > 0).await;
     let mut before = 0;
@@ -141,7 +141,7 @@ async fn a_slow_reader_holds_back_its_server_and_nobody_else() {
 #[tokio::test]
 async fn the_end_of_a_run_ends_what_is_open() {
     let port = echo().await;
-    let opened = Opened::new(&grants(&["echo.test"], port), Limits::strict()).await;
+    let opened = Opened::new(&grants(&["echo.test"], port), &Limits::strict()).await;
     let mut stream = connect(port).await;
     stream.write_all(b"x").await.unwrap();
     stream.read_u8().await.unwrap();
@@ -157,7 +157,7 @@ async fn nobody_there_is_said() {
     let listener = Listener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
     let port = listener.local_addr().unwrap().port();
     drop(listener);
-    let opened = Opened::new(&grants(&["gone.test"], port), Limits::strict()).await;
+    let opened = Opened::new(&grants(&["gone.test"], port), &Limits::strict()).await;
     let mut stream = connect(port).await;
     assert_eq!(rest(&mut stream).await, (Vec::new(), true));
     let (used, denied) = opened.close();

@@ -33,7 +33,7 @@ fn in_records(greeting: &[u8], size: usize) -> Vec<u8> {
 /// What reaches the server `tls.test` of this, said in pieces, and the verdict.
 async fn heard(said: &[u8], piece: usize) -> (Vec<u8>, &'static str) {
     let (port, mut heard) = recorder().await;
-    let opened = Opened::new(&grants(&["tls.test"], port), Limits::strict()).await;
+    let opened = Opened::new(&grants(&["tls.test"], port), &Limits::strict()).await;
     let mut stream = connect(port).await;
     stream.set_nodelay(true).unwrap();
     for part in said.chunks(piece) {

@@ -189,6 +189,17 @@ mod tests {
         Redactor::new(&map)
     }
 
+    #[test]
+    fn a_name_may_have_more_than_one_value() {
+        let mut maps = [SecretMap::new(), SecretMap::new()];
+        for (map, value) in maps.iter_mut().zip(["the-real-one", "what-stands-for-it"]) {
+            map.insert("KEY", value.into()).unwrap();
+        }
+        let [real, inside] = &maps;
+        let said = Redactor::of(&[real, inside]).text("the-real-one, what-stands-for-it");
+        assert_eq!(said, "[redacted:KEY], [redacted:KEY]");
+    }
+
     fn check(secrets: &[(&str, &[u8])], input: &[u8], expected: &str) {
         let whole = redactor(secrets);
         let run = |chunks: &[&[u8]]| {

@@ -7,7 +7,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread::{self, JoinHandle};
 use std::time::Duration;
 
-use belljar::{Allowed, Chunk, Egress, Error, Network, Outcome, Sandbox, Source, State};
+use belljar::{Allowed, Chunk, Egress, Error, Limits, Network, Outcome, Sandbox, Source, State};
 use belljar_tests::{Test, expect, limits, sandbox, stderr, stdout, tests};
 
 pub(crate) fn tests() -> Vec<Test> {
@@ -18,6 +18,7 @@ pub(crate) fn tests() -> Vec<Test> {
         the_doors_of_a_gate_are_not_the_payloads(Python),
         no_server_of_the_host_is_in_reach_beside_the_gate(Python),
         many_grants_have_many_doors(Python),
+        every_limit_of_a_gate_when_lowered_changes_a_run(Python),
         a_gate_needs_an_operator_who_allows_it(),
         a_gate_is_on_the_receipt(),
     ]
@@ -72,6 +73,19 @@ fn echo() -> Server {
             if stream.write_all(&line[..bytes]).is_err() {
                 break;
             }
+        }
+    })
+}
+
+/// Greets whoever comes, and keeps them.
+fn greeter() -> Server {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let wake = |address| drop(TcpStream::connect(address));
+    let mut guests = Vec::new();
+    Server::start(listener.local_addr().unwrap(), wake, move || {
+        let mut guest = listener.accept().unwrap().0;
+        if guest.write_all(b"welcome").is_ok() {
+            guests.push(guest);
         }
     })
 }
@@ -242,6 +256,41 @@ async fn many_grants_have_many_doors() {
     let outcome = operated("python", granted(code, &grants)).await;
     assert_eq!(stdout(&outcome), "{b'X'}\n", "{}", stderr(&outcome));
     assert_eq!(outcome.network.unwrap().connections.len(), 64);
+}
+
+/// Those that only a gate has, in their order.
+pub(crate) const LIMITS: [&str; 3] = ["connections", "network_bytes", "network_bytes_per_s"];
+
+async fn every_limit_of_a_gate_when_lowered_changes_a_run() {
+    let (guests, lines, resolver) = (greeter(), echo(), resolver());
+    let begin = |port: u16| {
+        format!("import socket, time\nthere = ('api.example.com', {port})\nbegan = time.time()\n")
+    };
+    let two = begin(guests.port())
+        + "one = socket.create_connection(there); print(one.recv(9))\n\
+           two = socket.create_connection(there, timeout=1)\n\
+           try: print(two.recv(9))\n\
+           except TimeoutError: print('waits')\n";
+    let many = begin(lines.port())
+        + "sock, came = socket.create_connection(there), 0\n\
+           sock.sendall(bytes(20_000))\n\
+           try:\n    \
+               while came < 20_000 and (part := sock.recv(65536)): came += len(part)\n\
+           except OSError: pass\n\
+           print(came == 20_000, time.time() - began > 1)\n";
+    let table = [
+        (&two, &guests, Limits { connections: 1, ..limits() }),
+        (&many, &lines, Limits { network_bytes: 10_000, ..limits() }),
+        (&many, &lines, Limits { network_bytes_per_s: 10_000, ..limits() }),
+    ];
+    for (name, (code, server, lowered)) in LIMITS.iter().zip(table) {
+        let source = || granted(code.clone(), &[format!("api.example.com:{}", server.port())]);
+        let plenty = operated_by("python", &resolver).run(source()).await.unwrap();
+        let sandbox = operated_by("python", &resolver).with_limits(lowered).unwrap();
+        let little = sandbox.run(source()).await.unwrap();
+        assert_ne!(stdout(&plenty), stdout(&little), "{name}: {}", stderr(&little));
+        expect(&plenty, "ok");
+    }
 }
 
 async fn a_gate_needs_an_operator_who_allows_it() {

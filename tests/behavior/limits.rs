@@ -77,7 +77,8 @@ async fn every_limit_when_lowered_changes_a_run() {
         ("artifact_bytes", collect(two), Limits { artifact_bytes: 1500, ..l() }),
     ];
     let names: Vec<_> = limits().rows().map(|(name, _)| name).to_vec();
-    assert_eq!(table.iter().map(|row| row.0).collect::<Vec<_>>(), names);
+    let known = table.iter().map(|row| row.0).chain(crate::gate::LIMITS);
+    assert_eq!(known.collect::<Vec<_>>(), names);
     for (name, source, lowered) in table {
         let plenty = seen(limits(), source.clone()).await;
         let little = seen(lowered, source).await;
@@ -188,6 +189,9 @@ fn with(name: &str, value: u64) -> Limits {
         "file_bytes" => limits.file_bytes = value,
         "artifacts" => limits.artifacts = small(),
         "artifact_bytes" => limits.artifact_bytes = value,
+        "connections" => limits.connections = small(),
+        "network_bytes" => limits.network_bytes = value,
+        "network_bytes_per_s" => limits.network_bytes_per_s = value,
         other => unreachable!("a limit that no test knows: {other}"),
     }
     limits

@@ -75,11 +75,8 @@ fn judge(rules: &Rules, findings: Vec<RuleFinding>) -> Result<(), Error> {
 /// The same rules for sources that may import each other: all of them are checked.
 fn with_own_modules(settings: &Settings, source: &Source, rules: &Rules) -> Rules {
     let mut rules = rules.clone();
-    if let (Code::Files { files, .. }, Some(language)) =
-        (&source.code, settings.interpreter.language(""))
-    {
-        let paths = files.iter().map(|file| file.path.as_str());
-        rules.modules.extend(own_modules(language, paths));
+    if let Some(language) = settings.interpreter.language("") {
+        rules.modules.extend(own_modules(language, source.code.paths()));
     }
     rules
 }

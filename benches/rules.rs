@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 use belljar::{Language, Mode, Rules, check};
 use belljar_benches::{Effort, Error};
 
-/// As a model writes them, forty lines long.
+/// As a model writes them.
 const PROGRAM: &str = include_str!("src/checked.py");
 const LARGEST_BYTES: usize = 1 << 20;
 const LINES: [usize; 3] = [100, 1_000, 10_000];
@@ -34,8 +34,10 @@ fn main() -> Result<(), Error> {
     Ok(())
 }
 
+/// Whole programs, and as many lines: a part of one might be no Python.
 fn ordinary(lines: usize) -> String {
-    PROGRAM.lines().cycle().take(lines).flat_map(|line| [line, "\n"]).collect()
+    let each = PROGRAM.lines().count();
+    PROGRAM.repeat(lines / each) + &"# a comment\n".repeat(lines % each)
 }
 
 fn median(effort: Effort, source: &str, mode: Mode) -> Result<Duration, Error> {

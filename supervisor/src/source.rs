@@ -86,6 +86,17 @@ pub struct SourceFile {
     pub bytes: Vec<u8>,
 }
 
+impl Code {
+    /// Where the files are that it names itself, below `/work`.
+    pub(crate) fn paths(&self) -> impl Iterator<Item = &str> {
+        let files = match self {
+            Self::Files { files, .. } => files.as_slice(),
+            Self::Snippet(_) | Self::Program(_) => &[],
+        };
+        files.iter().map(|file| file.path.as_str())
+    }
+}
+
 impl Source {
     /// A snippet of code.
     pub fn code(code: impl Into<String>) -> Self {

@@ -83,6 +83,7 @@ pub(crate) fn count(corpus: &'static str, mode: Mode, what: &'static str) {
     *table.entry((corpus, mode.name(), what)).or_default() += 1;
 }
 
+#[expect(clippy::print_stdout, reason = "a table is for people who read what a test says")]
 pub(crate) fn print_table() {
     let table = TABLE.lock().unwrap_or_else(PoisonError::into_inner);
     for ((corpus, mode, what), number) in table.iter() {

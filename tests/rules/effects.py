@@ -1,4 +1,4 @@
-import ctypes, os, signal, socket, sys
+import ctypes, os, socket, sys
 
 
 def tries(what, action):
@@ -31,7 +31,7 @@ tries("root", lambda: os.setuid(0))
 tries("/etc", lambda: writes("/etc/belljar-was-here"))
 tries("/usr", lambda: writes("/usr/belljar-was-here"))
 tries("other processes", lambda: len([each for each in os.listdir("/proc") if each.isdigit()]) > 8)
-tries("kill", lambda: os.kill(os.getppid(), signal.SIGKILL))
+tries("a process of the host", lambda: os.kill(int(sys.argv[3]), 0))
 print("TRIED", flush=True)
 # These may end the run at once.
 libc = ctypes.CDLL(None, use_errno=True)

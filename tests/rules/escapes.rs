@@ -75,7 +75,7 @@ async fn escapes_reach_nothing_of_the_host_without_rules() {
         let (sandbox, bait) = (sandbox.clone(), bait.clone());
         async move {
             let source = Source::code(format!("{}{TELL}{EFFECTS}", program.text));
-            let source = source.arg(bait).arg(port.to_string());
+            let source = source.arg(bait).arg(port.to_string()).arg(std::process::id().to_string());
             let outcome = corpus::run(sandbox, source).await;
             let (said, errors) = (stdout(&outcome), stderr(&outcome));
             assert!(said.contains("REACHED"), "{}: {said} {errors}", program.name);

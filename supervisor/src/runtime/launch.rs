@@ -147,16 +147,8 @@ impl Interpreter {
         fits(&files, limits)?;
         let slots = Slots { program: &self.program, name: &name, entry: &entry, source, limits };
         let guest = self.guest(source)?;
-        let script = guest.iter().flat_map(|guest| &guest.script);
-        let mut started: Vec<_> = script.map(|template| slots.render(template)).collect();
-        if guest.is_none() {
-            started.push(entry.clone());
-        }
         let guard = self.runtime.guard.as_ref().filter(|_| rules.mode != Mode::Full);
-        if let Some(guard) = guard {
-            let own = guard.script.iter().map(|template| slots.render(template));
-            started.splice(..0, own.chain([self.guarded(source, rules)]).collect::<Vec<_>>());
-        }
+        let started = self.started(&slots, guest, guard, rules);
         let argv = slots.argv(&self.runtime.argv, &started);
         no_nul(&argv)?;
         let secret_files = self.runtime.secret_files.iter();
@@ -251,14 +243,21 @@ impl Interpreter {
         guest.as_ref().map(Some).ok_or_else(refused)
     }
 
-    /// What a guard is given.
-    fn guarded(&self, source: &Source, rules: &Rules) -> String {
-        let files = match &source.code {
-            Code::Files { files, .. } => files.as_slice(),
-            Code::Snippet(_) | Code::Program(_) => &[],
-        };
-        let paths = files.iter().map(|file| file.path.as_str());
-        self.runtime.rules.map(|language| rules::guard(language, rules, paths)).unwrap_or_default()
+    /// What stands in place of the entry.
+    fn started(
+        &self,
+        slots: &Slots<'_>,
+        guest: Option<&Guest>,
+        guard: Option<&Guest>,
+        rules: &Rules,
+    ) -> Vec<String> {
+        let render = |guest: &Guest| guest.script.iter().map(|it| slots.render(it)).collect();
+        let mut started: Vec<_> = guard.map(render).unwrap_or_default();
+        if let (Some(_), Some(language)) = (guard, self.runtime.rules) {
+            started.push(rules::guard(language, rules, slots.source.code.paths()));
+        }
+        started.extend(guest.map_or_else(|| vec![slots.entry.to_owned()], render));
+        started
     }
 
     fn script_env(&self, slots: &Slots<'_>) -> Vec<(String, String)> {

@@ -1,6 +1,6 @@
 # caught: static
-import asyncio
+import asyncio, sys
 async def main():
-    p = await asyncio.create_subprocess_exec("true")
+    p = await asyncio.create_subprocess_exec(sys.executable, "-c", "")
     return await p.wait() == 0
 reached = asyncio.run(main())

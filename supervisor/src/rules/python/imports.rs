@@ -37,8 +37,7 @@ impl Walker<'_, '_, '_> {
             } else if is_listed(&full, self.rules) {
                 // A package may be there for the sake of what is in it.
             } else if !is_listed(module, self.rules) {
-                self.refuse(module, at.clone());
-                break;
+                return self.refuse(module, at);
             } else if name != "*" {
                 self.module_attribute(module, name, bytes(alias.name.range));
             }

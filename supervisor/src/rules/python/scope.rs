@@ -4,7 +4,7 @@ use std::collections::{HashMap, HashSet};
 
 use ruff_python_ast::visitor::{self, Visitor};
 use ruff_python_ast::{
-    Alias, ExceptHandler, Expr, ExprContext, Parameters, Pattern, Stmt, TypeParams,
+    Alias, ExceptHandler, Expr, ExprContext, Identifier, Parameters, Pattern, Stmt, TypeParams,
 };
 use ruff_text_size::Ranged;
 
@@ -50,7 +50,7 @@ impl<'a> Scope<'a> {
     }
 
     pub(super) fn bind_parameters(&mut self, parameters: &'a Parameters) {
-        for parameter in parameters.iter() {
+        for parameter in parameters {
             self.bind(parameter.name().as_str(), parameter.range().start().into());
         }
     }
@@ -161,10 +161,10 @@ impl<'a> Visitor<'a> for Scope<'a> {
                 import.names.iter().for_each(|alias| self.import(alias, Some(&from)));
             }
             Stmt::Global(global) => {
-                self.elsewhere.extend(global.names.iter().map(|name| name.as_str()));
+                self.elsewhere.extend(global.names.iter().map(Identifier::as_str));
             }
             Stmt::Nonlocal(nonlocal) => {
-                self.elsewhere.extend(nonlocal.names.iter().map(|name| name.as_str()));
+                self.elsewhere.extend(nonlocal.names.iter().map(Identifier::as_str));
             }
             Stmt::Assign(assign) => {
                 visitor::walk_stmt(self, stmt);

@@ -1,5 +1,6 @@
 use super::*;
 use crate::Mode;
+use crate::rules::lists::python as lists;
 
 fn rules(mode: Mode) -> Rules {
     Rules { mode, ..Rules::default() }
@@ -188,11 +189,7 @@ fn hostile_nesting_is_refused_before_it_is_parsed() {
     ] {
         let found = standard(&source);
         let wanted = ["python/nesting", "python/syntax"];
-        assert!(
-            found.first().is_some_and(|rule| wanted.contains(rule)),
-            "{:.20}: {found:?}",
-            source
-        );
+        assert!(found.first().is_some_and(|rule| wanted.contains(rule)), "{source:.20}: {found:?}");
     }
 }
 
@@ -237,7 +234,6 @@ fn errors_in_long_sources_overflow_no_stack() {
 fn the_document_has_the_lists() {
     let document = include_str!("../../../../docs/rules.md");
     assert!(document.lines().next().is_some_and(|line| line.contains("advice, not a boundary")));
-    use crate::rules::lists::python as lists;
     for list in [&lists::ALWAYS, &lists::MODULES, &lists::REFLECTION] {
         let words: Vec<_> = list.iter().map(|word| format!("`{word}`")).collect();
         let document = document.split_whitespace().collect::<Vec<_>>().join(" ");
@@ -247,7 +243,6 @@ fn the_document_has_the_lists() {
 
 #[test]
 fn no_name_is_both_ordinary_and_refused() {
-    use crate::rules::lists::python as lists;
     assert_eq!(lists::ORDINARY.iter().find(|name| lists::REFLECTION.has(name)), None);
     let denied = [&lists::CODE_BUILTINS, &lists::REFLECTION_BUILTINS, &lists::STANDARD_BUILTINS];
     for list in denied {

@@ -170,7 +170,9 @@ impl<'a> Walker<'a, '_, '_> {
     /// The first source of a comprehension is looked up around it, and all else in it.
     fn comprehension(&mut self, generators: &'a [Comprehension], elements: [Option<&'a Expr>; 2]) {
         let mut scope = Scope::empty(Kind::Function);
-        generators.iter().for_each(|generator| scope.bind_targets(&generator.target));
+        for generator in generators {
+            scope.bind_targets(&generator.target);
+        }
         if let Some(first) = generators.first() {
             self.visit_expr(&first.iter);
         }

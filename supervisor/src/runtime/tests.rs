@@ -7,7 +7,7 @@ use std::process::{Command, Stdio};
 use super::ask::Facts;
 use super::cache::Cache;
 use super::*;
-use crate::{Code, Limits, Source, SourceFile};
+use crate::{Code, Limits, Rules, Source, SourceFile};
 
 mod real;
 

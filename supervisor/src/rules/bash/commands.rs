@@ -88,7 +88,9 @@ fn called(look: &mut Look<'_, '_>, words: &[Argument<'_>]) -> Option<usize> {
         "awk" | "gawk" | "mawk" => awk(look, rest),
         "sed" => sed(look, rest),
         "read" | "printf" | "mapfile" | "readarray" | "getopts" | "let" | "test" | "[" => {
-            rest.iter().for_each(|argument| named(look, argument.node));
+            for argument in rest {
+                named(look, argument.node);
+            }
         }
         _ => {}
     }

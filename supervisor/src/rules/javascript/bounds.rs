@@ -124,7 +124,10 @@ impl<'a> Scan<'a> {
             }
             ')' | ']' | '}' => self.close(next)?,
             '/' => return self.slash(),
-            next if next.is_ascii_digit() => return self.number(),
+            next if next.is_ascii_digit() => {
+                self.number();
+                return Ok(true);
+            }
             next if is_name(next) => return self.word(),
             _ => return self.punctuation(),
         }

@@ -284,7 +284,9 @@ impl<'a> Scan<'a> {
     fn slash(&mut self) -> Result<bool, Bound> {
         let end = regex_length(self.rest());
         match (self.before, end) {
-            (Before::Operand | Before::Dot, _) => self.punctuation(),
+            (Before::Operand | Before::Dot, _) | (Before::Brace | Before::Either, None) => {
+                self.punctuation()
+            }
             (Before::Operator | Before::Semicolon, Some(length)) => {
                 self.begin_operand("");
                 self.at += length;
@@ -294,7 +296,6 @@ impl<'a> Scan<'a> {
             (Before::Operator | Before::Semicolon, None) => {
                 Err(self.bound("this regular expression has no end", "close it with / on its line"))
             }
-            (Before::Brace | Before::Either, None) => self.punctuation(),
             (Before::Brace | Before::Either, Some(_)) => Err(self.bound(
                 "this may divide, or begin a regular expression",
                 "give the regular expression a name, or put it in parentheses",

@@ -24,7 +24,7 @@ while IFS=, read -r a b; do echo "$b-$a"; done <<< "1,2
 //// here-documents modes: restricted standard
 n=3; while read -r line; do echo "> $line"; done << END
 first $n
-second $((n + 1))
+second ${n}1
 END
 //// quoting modes: restricted standard
 echo 'eval curl $(id) `id`' "source /dev/tcp" # eval "$x"; exec sh

@@ -88,7 +88,9 @@ fn called(look: &mut Look<'_, '_>, words: &[Argument<'_>]) -> Option<usize> {
         "awk" | "gawk" | "mawk" => awk(look, rest),
         "sed" => sed(look, rest),
         "read" | "printf" | "mapfile" | "readarray" | "getopts" | "let" | "test" | "[" => {
-            rest.iter().for_each(|argument| named(look, argument.node));
+            for argument in rest {
+                named(look, argument.node);
+            }
         }
         _ => {}
     }
@@ -124,19 +126,16 @@ fn is_defined(look: &Look<'_, '_>, node: Node<'_>, name: &str) -> bool {
 
 fn refuse(look: &mut Look<'_, '_>, node: Node<'_>, name: &str) {
     let mode = look.rules.mode;
-    match lists::REFUSED.iter().find(|(known, ..)| *known == name) {
-        Some((_, rule, advice)) => {
-            look.add(node, rule, format!("mode {mode} has no {name}"), advice);
-        }
-        None => {
-            let advice = if mode == Mode::Restricted {
-                format!("there are {}, and functions of the script", lists::BUILTINS.join(" "))
-            } else {
-                "use text tools (grep sed awk jq sort and their like), or functions of the script"
-                    .to_owned()
-            };
-            look.add(node, "bash/command", format!("mode {mode} has no {name}"), &advice);
-        }
+    if let Some((_, rule, advice)) = lists::REFUSED.iter().find(|(known, ..)| *known == name) {
+        look.add(node, rule, format!("mode {mode} has no {name}"), advice);
+    } else {
+        let advice = if mode == Mode::Restricted {
+            format!("there are {}, and functions of the script", lists::BUILTINS.join(" "))
+        } else {
+            "use text tools (grep sed awk jq sort and their like), or functions of the script"
+                .to_owned()
+        };
+        look.add(node, "bash/command", format!("mode {mode} has no {name}"), &advice);
     }
 }
 

@@ -124,7 +124,10 @@ impl<'a> Scan<'a> {
             }
             ')' | ']' | '}' => self.close(next)?,
             '/' => return self.slash(),
-            next if next.is_ascii_digit() => return self.number(),
+            next if next.is_ascii_digit() => {
+                self.number();
+                return Ok(true);
+            }
             next if is_name(next) => return self.word(),
             _ => return self.punctuation(),
         }
@@ -281,7 +284,9 @@ impl<'a> Scan<'a> {
     fn slash(&mut self) -> Result<bool, Bound> {
         let end = regex_length(self.rest());
         match (self.before, end) {
-            (Before::Operand | Before::Dot, _) => self.punctuation(),
+            (Before::Operand | Before::Dot, _) | (Before::Brace | Before::Either, None) => {
+                self.punctuation()
+            }
             (Before::Operator | Before::Semicolon, Some(length)) => {
                 self.begin_operand("");
                 self.at += length;
@@ -291,7 +296,6 @@ impl<'a> Scan<'a> {
             (Before::Operator | Before::Semicolon, None) => {
                 Err(self.bound("this regular expression has no end", "close it with / on its line"))
             }
-            (Before::Brace | Before::Either, None) => self.punctuation(),
             (Before::Brace | Before::Either, Some(_)) => Err(self.bound(
                 "this may divide, or begin a regular expression",
                 "give the regular expression a name, or put it in parentheses",

@@ -9,15 +9,15 @@ pub(super) fn check<'a>(look: &mut Look<'_, 'a>, call: &CallExpression<'a>) {
     let first = call.arguments.first().and_then(Argument::as_expression);
     match look.global_name(&call.callee) {
         Some("require") => imports::expression(look, call.span, first),
-        Some("setTimeout" | "setInterval" | "setImmediate") => {
-            if first.is_some_and(|first| is_text(look, first)) {
-                look.add(
-                    call.span,
-                    "javascript/code",
-                    "a timer that is given text runs it as code",
-                    "give it a function",
-                );
-            }
+        Some("setTimeout" | "setInterval" | "setImmediate")
+            if first.is_some_and(|first| is_text(look, first)) =>
+        {
+            look.add(
+                call.span,
+                "javascript/code",
+                "a timer that is given text runs it as code",
+                "give it a function",
+            );
         }
         _ => {}
     }
@@ -26,16 +26,17 @@ pub(super) fn check<'a>(look: &mut Look<'_, 'a>, call: &CallExpression<'a>) {
     };
     let method = member.property.name.as_str();
     match look.global_name(&member.object) {
-        Some("Object") if method == "setPrototypeOf" => {
-            // What an error class of old does to itself.
-            if !matches!(first, Some(Expression::ThisExpression(_))) {
-                look.add(
-                    call.span,
-                    "javascript/prototype",
-                    "this changes what an object is made of",
-                    "use class, extends or Object.create",
-                );
-            }
+        // What an error class of old does to itself.
+        Some("Object")
+            if method == "setPrototypeOf"
+                && !matches!(first, Some(Expression::ThisExpression(_))) =>
+        {
+            look.add(
+                call.span,
+                "javascript/prototype",
+                "this changes what an object is made of",
+                "use class, extends or Object.create",
+            );
         }
         Some("Object" | "Reflect") => key_arguments(look, call),
         _ => {}

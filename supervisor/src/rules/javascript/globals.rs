@@ -63,9 +63,9 @@ fn global_object<'a>(look: &mut Look<'_, 'a>, id: NodeId, name: &IdentifierRefer
         return;
     }
     match property(look, id, name) {
-        Some("process" | "require" | "module" | "Reflect" | "globalThis" | "global" | "self") => {}
+        Some("process" | "require" | "module" | "Reflect" | "globalThis" | "global" | "self")
+        | None => {}
         Some(word) => return named(look, kind.span(), word),
-        None => {}
     }
     look.add(
         name.span,

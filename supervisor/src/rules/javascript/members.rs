@@ -141,6 +141,10 @@ fn is_harmless_constructor<'a>(look: &Look<'_, 'a>, id: NodeId, object: &Express
     match look.parent(id).1 {
         AstKind::BinaryExpression(it) => it.operator.is_equality() || it.operator.is_instance_of(),
         AstKind::UnaryExpression(it) => it.operator.is_typeof(),
+        // Written, and not read.
+        AstKind::AssignmentExpression(it) => {
+            it.operator.is_assign() && it.left.span() == this && it.right.span() != this
+        }
         AstKind::StaticMemberExpression(outer) => {
             let next = outer.property.name.as_str();
             is_object(this, &outer.object)

@@ -58,12 +58,11 @@ impl Scan<'_> {
     }
 
     /// No closer than needed: what follows a number and is no part of it brings no brackets.
-    pub(super) fn number(&mut self) -> Result<bool, Bound> {
+    pub(super) fn number(&mut self) {
         self.begin_operand("");
         let is_part = |c: char| c.is_ascii_alphanumeric() || c == '_' || c == '.';
         self.at += self.rest().find(|c| !is_part(c)).unwrap_or(self.rest().len());
         self.operand();
-        Ok(true)
     }
 }
 

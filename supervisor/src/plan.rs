@@ -27,7 +27,7 @@ use crate::scratch::Scratch;
 use crate::session::Talk;
 use crate::{Error, Floor, Limits, Mode, Source};
 
-pub(crate) use admit::judge;
+pub(crate) use admit::{Checker, judge};
 pub(crate) use wiring::Wiring;
 
 /// A run that can be started: every default is decided, every bound checked.
@@ -47,6 +47,8 @@ pub(crate) struct Plan {
     pub(crate) is_session: bool,
     /// The rules of its language that hold.
     pub(crate) mode: Mode,
+    /// What looks at the calls of a session.
+    pub(crate) checker: Checker,
 }
 
 /// What is done in the jar of a run, and the descriptors that travel with it.
@@ -110,6 +112,7 @@ impl Plan {
             rich: source.rich,
             is_session: source.is_session,
             mode: settings.rules.mode.min(source.mode),
+            checker: Checker::new(settings, source),
         })
     }
 }

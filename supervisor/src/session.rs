@@ -21,7 +21,7 @@ use tokio::time::timeout;
 use crate::judge::Intent;
 use crate::live::{Way, live};
 use crate::output::Live;
-use crate::plan::{Errand, Plan};
+use crate::plan::{Checker, Errand, Plan};
 use crate::redact::Redactor;
 use crate::run::{Chunk, joined, next};
 use crate::watch::{Ask, Begun, Following};
@@ -75,6 +75,7 @@ pub struct Calling {
 struct Shared {
     limits: Limits,
     redactor: Redactor,
+    checker: Checker,
     asks: mpsc::Sender<Ask>,
     work: Arc<OwnedFd>,
     /// The call that was interrupted last, and the one that was begun last.
@@ -105,6 +106,7 @@ impl Session {
     pub(crate) async fn start(plan: Plan, mut errand: Errand, way: Way) -> Result<Self, Error> {
         let (id, runtime, limits) = (plan.id.clone(), plan.runtime.clone(), plan.limits.clone());
         let redactor = plan.redactor.fresh();
+        let checker = plan.checker.clone();
         let placed = plan.placed.iter().cloned().collect();
         let no_talk = || Error::Protocol("a session has nobody to talk to".to_owned());
         let talk = errand.talk.take().ok_or_else(no_talk)?;
@@ -119,6 +121,7 @@ impl Session {
         let shared = Arc::new(Shared {
             limits,
             redactor,
+            checker,
             asks,
             work: Arc::new(work),
             interrupted: watch::Sender::new(0),
@@ -170,10 +173,12 @@ impl Session {
     /// Begins a call, whose output can be followed while it runs.
     ///
     /// # Errors
-    /// [`Error::Invalid`] when another call runs, or this one makes no sense.
+    /// [`Error::Invalid`] when another call runs, or this one makes no sense; [`Error::Refused`]
+    /// when its code breaks a rule.
     pub async fn begin(&self, call: impl Into<Call>) -> Result<Calling, Error> {
         let call = call.into();
         let wanted = attend::check(&call, &self.shared.limits)?;
+        self.shared.checker.check(&call.code)?;
         let mut desk = self.desk()?;
         desk.calls += 1;
         let number = desk.calls;

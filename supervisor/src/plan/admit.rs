@@ -73,12 +73,41 @@ pub(crate) fn judge(
         let what = format!("mode {mode}: there are no rules for runtime {runtime}");
         return refused(what, Vec::new());
     }
-    match findings.first() {
-        None => Ok(()),
-        Some(first) => {
-            let place = format!("line {}, column {}", first.line, first.column);
-            let what = format!("mode {mode}: {place}: {}; {}", first.message, first.advice);
-            refused(what, findings)
+    unbroken(rules, findings)
+}
+
+/// The rules for code that comes later, to a payload that runs.
+#[derive(Clone, Debug)]
+pub(crate) struct Checker {
+    rules: Rules,
+    language: Option<Language>,
+}
+
+impl Checker {
+    /// Its code can import what `source` placed beside it.
+    pub(super) fn new(settings: &Settings, source: &Source) -> Self {
+        let mode = settings.rules.mode.min(source.mode);
+        let mut rules = Rules { mode, modules: settings.rules.modules.clone() };
+        let language = settings.interpreter.language("");
+        if let Some(language) = language {
+            let paths = source.files.iter().map(|file| file.path.as_str());
+            let code = paths.filter(|path| settings.interpreter.is_code(path));
+            rules.modules.extend(own_modules(language, code));
         }
+        Self { rules, language }
     }
+
+    /// # Errors
+    /// [`Error::Refused`] when a rule is broken.
+    pub(crate) fn check(&self, code: &str) -> Result<(), Error> {
+        let found = self.language.map(|language| check(language, code, &self.rules));
+        unbroken(&self.rules, found.unwrap_or_default())
+    }
+}
+
+fn unbroken(rules: &Rules, findings: Vec<RuleFinding>) -> Result<(), Error> {
+    let Some(first) = findings.first() else { return Ok(()) };
+    let place = format!("line {}, column {}", first.line, first.column);
+    let what = format!("mode {}: {place}: {}; {}", rules.mode, first.message, first.advice);
+    Err(Error::Refused { what, findings })
 }

@@ -257,7 +257,8 @@ impl Interpreter {
             Code::Files { files, .. } => files.as_slice(),
             Code::Snippet(_) | Code::Program(_) => &[],
         };
-        let paths = files.iter().map(|file| file.path.as_str());
+        let beside = source.files.iter().filter(|file| self.is_code(&file.path));
+        let paths = files.iter().chain(beside).map(|file| file.path.as_str());
         self.runtime.rules.map(|language| rules::guard(language, rules, paths)).unwrap_or_default()
     }
 

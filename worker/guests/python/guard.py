@@ -168,6 +168,9 @@ class _Guard:
     def imports(self, name, globals=None, locals=None, fromlist=(), level=0):
         """What an import statement of the program calls."""
         rules, name = self.rules, _TEXT.__str__(name)
+        if type(fromlist) is list:
+            # What is written in C imports for itself, by way of whoever called it; a statement has a tuple.
+            return _import(name, globals, locals, fromlist, level)
         package = (globals or {}).get("__package__") or ""
         full = ".".join(filter(None, (*package.split(".")[:len(package.split(".")) - level + 1], name))) if level else name
         if rules.is_own(full) or level == 0 and rules.is_added(full):

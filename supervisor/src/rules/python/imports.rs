@@ -101,6 +101,13 @@ impl Walker<'_, '_, '_> {
     }
 }
 
+/// The full name of what a module has; one that it imported is itself.
+pub(super) fn within(module: &str, name: &str, rules: &Rules) -> String {
+    let full = format!("{module}.{name}");
+    let is_module = lists::LIBRARY.has(name) || lists::MODULES.has(name);
+    if is_module && !is_allowed(&full, rules) { name.to_owned() } else { full }
+}
+
 /// Whether a module is on the list, was added to it, or leads to one that is.
 pub(super) fn is_allowed(module: &str, rules: &Rules) -> bool {
     let leads =

@@ -232,3 +232,28 @@ fn errors_in_long_sources_overflow_no_stack() {
         drop(standard(&source));
     }
 }
+
+#[test]
+fn the_document_has_the_lists() {
+    let document = include_str!("../../../../docs/rules.md");
+    assert!(document.lines().next().is_some_and(|line| line.contains("advice, not a boundary")));
+    use crate::rules::lists::python as lists;
+    for list in [&lists::ALWAYS, &lists::MODULES, &lists::REFLECTION] {
+        let words: Vec<_> = list.iter().map(|word| format!("`{word}`")).collect();
+        let document = document.split_whitespace().collect::<Vec<_>>().join(" ");
+        assert!(document.contains(&words.join(" ")), "{words:?}");
+    }
+}
+
+#[test]
+fn no_name_is_both_ordinary_and_refused() {
+    use crate::rules::lists::python as lists;
+    assert_eq!(lists::ORDINARY.iter().find(|name| lists::REFLECTION.has(name)), None);
+    let denied = [&lists::CODE_BUILTINS, &lists::REFLECTION_BUILTINS, &lists::STANDARD_BUILTINS];
+    for list in denied {
+        assert_eq!(list.iter().find(|name| lists::BUILTINS.has(name)), None);
+    }
+    for group in &lists::GROUPS {
+        assert_eq!(group.modules.iter().find(|name| lists::MODULES.has(name)), None);
+    }
+}

@@ -9,6 +9,7 @@ use ruff_python_ast::{
 };
 use ruff_text_size::Ranged;
 
+use super::imports;
 use super::place;
 use super::scope::{Binding, Kind, Scope};
 use crate::rules::findings::Findings;
@@ -83,7 +84,7 @@ impl<'a> Walker<'a, '_, '_> {
             }
             Expr::Attribute(attribute) => {
                 let of = self.imported_within(&attribute.value, steps)?;
-                Some(format!("{of}.{}", attribute.attr.as_str()))
+                Some(imports::within(&of, &attribute.attr, self.rules))
             }
             Expr::Named(named) => self.imported_within(&named.value, steps),
             _ => None,

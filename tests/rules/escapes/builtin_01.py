@@ -1,0 +1,2 @@
+# caught: static
+reached = globals()["__builtins__"]

@@ -1,0 +1,2 @@
+# caught: static
+reached = locals()["__builtins__"]

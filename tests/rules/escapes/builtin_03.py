@@ -1,0 +1,2 @@
+# caught: static
+reached = vars()["__builtins__"]

@@ -1,0 +1,3 @@
+# caught: static
+g = globals
+reached = g()

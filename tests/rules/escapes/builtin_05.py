@@ -1,0 +1,4 @@
+# caught: static
+def f():
+    return locals()
+reached = f() == {}

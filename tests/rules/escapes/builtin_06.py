@@ -1,0 +1,2 @@
+# caught: static
+reached = [h for h in (help, breakpoint)]

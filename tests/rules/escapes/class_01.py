@@ -1,0 +1,2 @@
+# caught: static
+reached = type("X", (), {"__call__": lambda self: 1})()()

@@ -1,0 +1,3 @@
+# caught: running
+d = vars(type)
+reached = d["__subcl" + "asses__"](object)

@@ -1,0 +1,3 @@
+# caught: running
+d = type.__dict__
+reached = d["__subcl" + "asses__"](object)

@@ -1,0 +1,2 @@
+# caught: static
+reached = eval("2 + 3") == 5

@@ -1,0 +1,2 @@
+# caught: static
+exec("reached = True")

@@ -1,0 +1,2 @@
+# caught: static
+reached = eval(compile("6 * 7", "x", "eval"))

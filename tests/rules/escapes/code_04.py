@@ -1,0 +1,3 @@
+# caught: static
+e = eval
+reached = e("1")

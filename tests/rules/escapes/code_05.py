@@ -1,0 +1,5 @@
+# caught: static
+class C:
+    run = exec
+C.run("reached = 1")
+reached = True

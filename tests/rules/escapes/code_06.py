@@ -1,0 +1,2 @@
+# caught: static
+reached = list(map(eval, ["1", "2"]))

@@ -1,0 +1,4 @@
+# caught: static
+if 0:
+    eval = None
+reached = eval("7")

@@ -1,0 +1,4 @@
+# caught: static
+def f(run=eval):
+    return run("8")
+reached = f()

@@ -1,0 +1,3 @@
+# caught: static
+import functools
+reached = functools.partial(eval, "3")()

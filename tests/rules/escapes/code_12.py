@@ -1,0 +1,3 @@
+# caught: static
+for run in [eval]:
+    reached = run("5")

@@ -1,0 +1,2 @@
+# caught: static
+reached = [e("1") for e in (eval,)]

@@ -1,0 +1,3 @@
+# caught: static
+print(f"{eval(chr(49))}")
+reached = True

@@ -1,0 +1,3 @@
+# caught: static
+# vim: set fileencoding=latin-1 :
+reached = True

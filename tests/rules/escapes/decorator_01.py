@@ -1,0 +1,6 @@
+# caught: static
+@exec
+@(lambda f: "reached = True")
+def f():
+    pass
+reached = True

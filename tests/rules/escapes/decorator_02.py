@@ -1,0 +1,5 @@
+# caught: static
+@__import__
+@(lambda c: "os")
+class reached:
+    pass

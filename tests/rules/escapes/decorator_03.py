@@ -1,0 +1,4 @@
+# caught: static
+@(lambda f: f.__globals__)
+def reached():
+    pass

@@ -1,0 +1,2 @@
+# caught: static
+reached = [c for c in ().__class__.__base__.__subclasses__() if c.__name__ == "Popen" or c]

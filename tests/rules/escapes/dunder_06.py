@@ -1,0 +1,2 @@
+# caught: static
+reached = print.__self__.eval("1 + 1")

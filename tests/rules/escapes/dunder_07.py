@@ -1,0 +1,2 @@
+# caught: static
+reached = "".__class__.__bases__[0]

@@ -1,0 +1,2 @@
+# caught: static
+reached = [].append.__self__ is not None

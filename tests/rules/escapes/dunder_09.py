@@ -1,0 +1,3 @@
+# caught: static
+import json
+reached = json.dumps.__globals__["codecs"]

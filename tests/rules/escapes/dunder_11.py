@@ -1,0 +1,2 @@
+# caught: static
+reached = __loader__ or __builtins__

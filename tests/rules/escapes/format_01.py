@@ -1,0 +1,2 @@
+# caught: static
+reached = "{0.__globals__}".format(lambda: 0)

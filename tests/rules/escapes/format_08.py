@@ -1,0 +1,2 @@
+# caught: running
+reached = getattr("{0.__glo" + "bals__}", "format")(lambda: 0)

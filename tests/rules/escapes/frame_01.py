@@ -1,0 +1,4 @@
+# caught: static
+def g():
+    yield
+reached = g().gi_frame

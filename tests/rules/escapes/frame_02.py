@@ -1,0 +1,2 @@
+# caught: static
+reached = (x for x in ()).gi_code

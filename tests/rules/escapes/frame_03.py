@@ -1,0 +1,6 @@
+# caught: static
+async def c():
+    pass
+x = c()
+reached = x.cr_frame
+x.close()

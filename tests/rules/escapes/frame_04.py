@@ -1,0 +1,4 @@
+# caught: static
+async def a():
+    yield
+reached = a().ag_frame

@@ -1,0 +1,3 @@
+# caught: static
+import sys
+reached = sys._getframe().f_builtins

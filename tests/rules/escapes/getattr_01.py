@@ -1,0 +1,2 @@
+# caught: static running
+reached = getattr(lambda: 0, "__glo" + "bals__")

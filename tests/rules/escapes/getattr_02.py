@@ -1,0 +1,4 @@
+# caught: static running
+f = getattr
+name = "".join(["__co", "de__"])
+reached = f(lambda: 0, name)

@@ -1,0 +1,2 @@
+# caught: static
+reached = getattr(lambda: 0, "__globals__")

@@ -1,0 +1,3 @@
+# caught: static
+g = getattr
+reached = g(lambda: 0, "__code__")

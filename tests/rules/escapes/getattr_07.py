@@ -1,0 +1,2 @@
+# caught: running
+reached = list(map(getattr, [lambda: 0], ["__clo" + "sure__"])) == [None]

@@ -1,0 +1,3 @@
+# caught: static
+import os as got
+reached = got

@@ -1,0 +1,3 @@
+# caught: static
+import sys as got
+reached = got

@@ -1,0 +1,3 @@
+# caught: static
+import subprocess as got
+reached = got

@@ -1,0 +1,3 @@
+# caught: static
+import socket as got
+reached = got

@@ -1,0 +1,3 @@
+# caught: static
+import ctypes as got
+reached = got

@@ -1,0 +1,3 @@
+# caught: static
+import importlib as got
+reached = got

@@ -1,0 +1,3 @@
+# caught: static
+import builtins as got
+reached = got

@@ -1,0 +1,3 @@
+# caught: static
+import pickle as got
+reached = got

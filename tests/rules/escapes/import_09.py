@@ -1,0 +1,3 @@
+# caught: static
+import inspect as got
+reached = got

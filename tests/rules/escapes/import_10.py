@@ -1,0 +1,3 @@
+# caught: static
+import gc as got
+reached = got

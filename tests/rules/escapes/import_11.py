@@ -1,0 +1,3 @@
+# caught: static
+import threading as got
+reached = got

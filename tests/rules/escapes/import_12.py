@@ -1,0 +1,3 @@
+# caught: static
+import multiprocessing as got
+reached = got

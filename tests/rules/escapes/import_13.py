@@ -1,0 +1,3 @@
+# caught: static
+import signal as got
+reached = got

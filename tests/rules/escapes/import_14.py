@@ -1,0 +1,3 @@
+# caught: static
+import shutil as got
+reached = got

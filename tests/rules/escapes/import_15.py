@@ -1,0 +1,3 @@
+# caught: static
+import pathlib as got
+reached = got

@@ -1,0 +1,3 @@
+# caught: static
+import marshal as got
+reached = got

@@ -1,0 +1,3 @@
+# caught: static
+import code as got
+reached = got

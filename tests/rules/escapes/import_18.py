@@ -1,0 +1,3 @@
+# caught: static
+import urllib.request as got
+reached = got

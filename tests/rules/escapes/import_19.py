@@ -1,0 +1,3 @@
+# caught: static
+import http.client as got
+reached = got

@@ -1,0 +1,3 @@
+# caught: static
+import traceback as got
+reached = got

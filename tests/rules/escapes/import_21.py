@@ -1,0 +1,3 @@
+# caught: static
+import mmap as got
+reached = got

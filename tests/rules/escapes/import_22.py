@@ -1,0 +1,3 @@
+# caught: static
+import types as got
+reached = got

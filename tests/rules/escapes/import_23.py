@@ -1,0 +1,3 @@
+# caught: static
+import weakref as got
+reached = got

@@ -1,0 +1,2 @@
+# caught: static
+from os import system as reached

@@ -1,0 +1,3 @@
+# caught: static
+from os import *
+reached = getcwd()

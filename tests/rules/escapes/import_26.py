@@ -1,0 +1,2 @@
+# caught: static
+from os.path import join as reached

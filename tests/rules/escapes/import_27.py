@@ -1,0 +1,5 @@
+# caught: static
+def f():
+    import os
+    return os
+reached = f()

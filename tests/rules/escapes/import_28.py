@@ -1,0 +1,6 @@
+# caught: static
+try:
+    import os
+except Exception:
+    os = None
+reached = os

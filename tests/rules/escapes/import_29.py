@@ -1,0 +1,3 @@
+# caught: static
+import math, os as math2
+reached = math2

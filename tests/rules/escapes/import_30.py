@@ -1,0 +1,2 @@
+# caught: static
+reached = __import__("os")

@@ -1,0 +1,3 @@
+# caught: static
+i = __import__
+reached = i("os")

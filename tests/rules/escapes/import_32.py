@@ -1,0 +1,3 @@
+# caught: static
+from importlib import import_module
+reached = import_module("os")

@@ -1,0 +1,9 @@
+# caught: static
+class Any(type):
+    def __instancecheck__(cls, value):
+        return True
+class Spy(metaclass=Any):
+    __match_args__ = tuple(["__glo" + "bals__"])
+match (lambda: 0):
+    case Spy(g):
+        reached = g

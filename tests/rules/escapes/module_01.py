@@ -1,0 +1,3 @@
+# caught: static
+import json
+reached = json.codecs.builtins

@@ -1,0 +1,3 @@
+# caught: static
+import random
+reached = random._os.system

@@ -1,0 +1,3 @@
+# caught: static
+import typing
+reached = typing.sys

@@ -1,0 +1,3 @@
+# caught: static
+import enum
+reached = enum.sys

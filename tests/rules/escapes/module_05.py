@@ -1,0 +1,3 @@
+# caught: static
+import collections as c
+reached = c._sys.modules

@@ -1,0 +1,4 @@
+# caught: static
+import re
+r = re
+reached = r.enum.sys

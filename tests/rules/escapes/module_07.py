@@ -1,0 +1,2 @@
+# caught: static
+from random import _os as reached

@@ -1,0 +1,2 @@
+# caught: static
+from json import codecs as reached

@@ -1,0 +1,3 @@
+# caught: static
+import asyncio
+reached = asyncio.sys

@@ -1,0 +1,3 @@
+# caught: static
+import uuid
+reached = uuid.os

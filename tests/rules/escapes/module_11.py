@@ -1,0 +1,3 @@
+# caught: static
+import calendar
+reached = calendar.sys

@@ -1,0 +1,3 @@
+# caught: static
+import statistics
+reached = statistics.sys

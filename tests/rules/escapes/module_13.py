@@ -1,0 +1,3 @@
+# caught: static
+import contextlib
+reached = contextlib.os

@@ -1,0 +1,2 @@
+# caught: static
+from dataclasses import sys as reached

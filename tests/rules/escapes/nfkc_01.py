@@ -1,0 +1,2 @@
+# caught: static
+reached = ｅval("1")

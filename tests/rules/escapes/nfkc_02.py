@@ -1,0 +1,2 @@
+# caught: static
+reached = (lambda: 0).__ｇlobals__

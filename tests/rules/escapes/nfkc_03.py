@@ -1,0 +1,3 @@
+# caught: static
+import ｏs
+reached = ｏs

@@ -1,0 +1,4 @@
+# caught: static
+def f():
+    pass
+reached = f.__𝒸ode__

@@ -1,0 +1,3 @@
+# caught: static
+import os
+reached = os.popen("echo hi").read()

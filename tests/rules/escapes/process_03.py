@@ -1,0 +1,3 @@
+# caught: static
+import subprocess
+reached = subprocess.run(["true"]).returncode == 0

@@ -1,0 +1,3 @@
+# caught: static
+import os
+reached = os.posix_spawn

@@ -1,0 +1,3 @@
+# caught: static
+import typing
+reached = typing.ForwardRef("1 + 1")

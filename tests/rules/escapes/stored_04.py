@@ -1,0 +1,3 @@
+# caught: static
+import atexit
+reached = atexit.register(print)

@@ -1,0 +1,3 @@
+# modes: standard
+import keyword
+print(keyword.iskeyword("lambda"), keyword.iskeyword("bell"))

@@ -4,8 +4,6 @@ mod admit;
 mod bounds;
 mod wiring;
 
-pub(crate) use admit::Checker;
-
 use std::fs::File;
 use std::path::PathBuf;
 use std::time::Instant;
@@ -29,7 +27,7 @@ use crate::scratch::Scratch;
 use crate::session::Talk;
 use crate::{Error, Floor, Limits, Mode, Source};
 
-pub(crate) use admit::judge;
+pub(crate) use admit::{Checker, judge};
 pub(crate) use wiring::Wiring;
 
 /// A run that can be started: every default is decided, every bound checked.

@@ -128,7 +128,8 @@ pub(crate) fn granted(served: &mut Served, key: &str) -> String {
 
 /// What becomes of a connection to a name.
 pub(crate) fn resolved(served: &mut Served, key: &str) -> String {
-    let code = "exec 3<>/dev/tcp/a.test/9";
+    // Inside, whoever accepts is the gate: what it found out shows when it hangs up.
+    let code = "exec 3<>/dev/tcp/a.test/9; read -r -t 20 -u 3 || true";
     let body = json!({ "runtime": "bash", "code": code, "network": ["a.test:9"] });
     let outcome = ask(served, &tenant(key), "POST", "/v1/runs", &body.to_string()).json();
     let verdict = &outcome["network"]["connections"][0]["verdict"];

@@ -22,8 +22,10 @@ pub(crate) struct Problem {
     pub(crate) hint: Option<Box<str>>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) layer: Option<Box<str>>,
+    // None is above 4095, and a problem is moved through every door.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub(crate) errno: Option<i32>,
+    #[schemars(with = "Option<i32>")]
+    pub(crate) errno: Option<i16>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) retry_after_ms: Option<u32>,
     /// Where the code breaks the rules of its language.
@@ -80,7 +82,9 @@ impl Problem {
 impl From<&Error> for Problem {
     fn from(error: &Error) -> Self {
         let (layer, errno) = match error {
-            Error::Unenforceable { what, errno, .. } => (Some(what.as_str().into()), Some(*errno)),
+            Error::Unenforceable { what, errno, .. } => {
+                (Some(what.as_str().into()), i16::try_from(*errno).ok())
+            }
             _ => (None, None),
         };
         let findings = match error {

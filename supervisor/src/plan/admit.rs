@@ -64,7 +64,7 @@ pub(crate) fn judge(names: &Description, source: &Source, rules: &Rules) -> Resu
         let what = format!("mode {mode}: there are no rules for runtime {}", names.name);
         return refused(what, Vec::new());
     }
-    verdict(rules, findings)
+    unbroken(rules, findings)
 }
 
 /// The rules for code that comes later, to a payload that runs.
@@ -75,21 +75,29 @@ pub(crate) struct Checker {
 }
 
 impl Checker {
+    /// Its code can import what `source` placed beside it.
     pub(super) fn new(settings: &Settings, source: &Source) -> Self {
         let mode = settings.rules.mode.min(source.mode);
-        let rules = Rules { mode, modules: settings.rules.modules.clone() };
-        Self { rules, language: settings.interpreter.names().language("") }
+        let mut rules = Rules { mode, modules: settings.rules.modules.clone() };
+        let names = settings.interpreter.names();
+        let language = names.language("");
+        if let Some(language) = language {
+            let paths = source.files.iter().map(|file| file.path.as_str());
+            let code = paths.filter(|path| names.is_code(path));
+            rules.modules.extend(own_modules(language, code));
+        }
+        Self { rules, language }
     }
 
     /// # Errors
     /// [`Error::Refused`] when a rule is broken.
     pub(crate) fn check(&self, code: &str) -> Result<(), Error> {
         let found = self.language.map(|language| check(language, code, &self.rules));
-        verdict(&self.rules, found.unwrap_or_default())
+        unbroken(&self.rules, found.unwrap_or_default())
     }
 }
 
-fn verdict(rules: &Rules, findings: Vec<RuleFinding>) -> Result<(), Error> {
+fn unbroken(rules: &Rules, findings: Vec<RuleFinding>) -> Result<(), Error> {
     let Some(first) = findings.first() else { return Ok(()) };
     let place = format!("line {}, column {}", first.line, first.column);
     let what = format!("mode {}: {place}: {}; {}", rules.mode, first.message, first.advice);

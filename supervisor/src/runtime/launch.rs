@@ -254,7 +254,9 @@ impl Interpreter {
         let render = |guest: &Guest| guest.script.iter().map(|it| slots.render(it)).collect();
         let mut started: Vec<_> = guard.map(render).unwrap_or_default();
         if let (Some(_), Some(language)) = (guard, self.runtime.rules) {
-            started.push(rules::guard(language, rules, slots.source.code.paths()));
+            let beside = slots.source.files.iter().map(|file| file.path.as_str());
+            let beside = beside.filter(|path| self.runtime.is_code(path));
+            started.push(rules::guard(language, rules, slots.source.code.paths().chain(beside)));
         }
         started.extend(guest.map_or_else(|| vec![slots.entry.to_owned()], render));
         started

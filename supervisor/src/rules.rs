@@ -125,36 +125,39 @@ pub fn check(language: Language, source: &str, rules: &Rules) -> Vec<Finding> {
 
 /// What the guard inside a jar is told, so that it decides by the same lists. `paths` are those of
 /// the run's own source files, below `/work`. Empty for a language that needs none.
+#[cfg(feature = "rules")]
 pub(crate) fn guard<'a>(
     language: Language,
     rules: &Rules,
     paths: impl Iterator<Item = &'a str>,
 ) -> String {
     match language {
-        #[cfg(feature = "rules")]
         Language::Python => python::guard(rules, paths),
-        #[cfg(feature = "rules")]
         Language::JavaScript | Language::TypeScript => javascript::guard(rules),
-        _ => {
-            drop(paths);
-            String::new()
-        }
+        Language::Bash => String::new(),
     }
 }
 
 /// The modules that the source files of a run are to each other.
+#[cfg(feature = "rules")]
 pub(crate) fn own_modules<'a>(
     language: Language,
     paths: impl Iterator<Item = &'a str>,
 ) -> Vec<String> {
     match language {
-        #[cfg(feature = "rules")]
         Language::Python => paths.filter_map(python::module_name).collect(),
-        _ => {
-            drop(paths);
-            Vec::new()
-        }
+        _ => Vec::new(),
     }
+}
+
+#[cfg(not(feature = "rules"))]
+pub(crate) fn guard<'a>(_: Language, _: &Rules, _: impl Iterator<Item = &'a str>) -> String {
+    String::new()
+}
+
+#[cfg(not(feature = "rules"))]
+pub(crate) fn own_modules<'a>(_: Language, _: impl Iterator<Item = &'a str>) -> Vec<String> {
+    Vec::new()
 }
 
 #[cfg(not(feature = "rules"))]

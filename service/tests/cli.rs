@@ -72,7 +72,7 @@ fn bad_options_are_refused_in_one_line() {
         (&["run", "-r", "js", "-c", "1", "--floor", "L9"], "strict"),
         (&["run", "-r", "js", "-c", "1", "--mode", "strict"], "off, restricted, standard or full"),
         (&["run", "-r", "js", "-c", "1", "--allow-net", "a.example"], "it has no port"),
-        (&["run", "-r", "js", "-c", "1", "--open-range", "127.0.0.1/8"], "cannot be opened"),
+        (&["run", "-r", "js", "-c", "1", "--open-range", "169.254.0.0/16"], "cannot be opened"),
         (&["run", "-r", "js", "-c", "1", "--bind-secret", "T"], "NAME=HOST:PORT"),
         (&["run", "-r", "js", "-c", "1", "--bind-secret", "T=a.test:1"], "not among the secrets"),
         (&["check", "-r", "lua", "-c", "1"], "there are no rules for runtime lua"),

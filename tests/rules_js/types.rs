@@ -62,7 +62,7 @@ async fn an_error_is_on_the_line_where_it_was_written() {
     let sandbox = sandbox("node").build().expect("a sandbox");
     let outcome =
         sandbox.run(Source::files(files(&[("main.ts", text)]), "main.ts")).await.expect("one");
-    expect(&outcome, "error");
+    expect(&outcome, "nonzero_exit");
     let said = stderr(&outcome);
     assert!(said.contains("main.js:6:") && said.contains("main.js:9:"), "{said}");
 }

@@ -54,7 +54,7 @@ async fn a_request_that_makes_no_sense_is_a_problem_with_a_code() {
         ("POST", "/v1/runs", "null", 400, "invalid_request"),
         ("POST", "/v1/runs", deep.as_str(), 400, "invalid_request"),
         ("POST", "/v1/runs", r#"{"runtime":"js","code":"1","x":1}"#, 400, "invalid_request"),
-        ("POST", "/v1/runs", r#"{"runtime":"js","code":"1","mode":"off"}"#, 400, "invalid_request"),
+        ("POST", "/v1/runs", r#"{"runtime":"js","code":"1","mode":"off"}"#, 403, "policy_refused"),
         (
             "POST",
             "/v1/runs",

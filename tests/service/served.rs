@@ -166,6 +166,11 @@ fn begin(mut command: Command) -> (Child, String, Arc<Mutex<String>>) {
     let mut said = String::new();
     let mut stderr = BufReader::new(child.stderr.take().unwrap());
     stderr.read_line(&mut said).unwrap();
+    // What it finds strange in its configuration it says first.
+    while said.contains("no such mode") {
+        said.clear();
+        stderr.read_line(&mut said).unwrap();
+    }
     let later = Arc::<Mutex<String>>::default();
     let heard = Arc::clone(&later);
     std::thread::spawn(move || {

@@ -1,6 +1,7 @@
 //! Ordinary programs that know nothing of a gate.
 
 use std::net::Ipv4Addr;
+use std::slice;
 
 use belljar::{Allowed, Egress, Network, Outcome, SessionOptions, Source};
 use belljar_tests::{Completion, Test, expect, sandbox, stdout, tests};
@@ -142,7 +143,7 @@ async fn a_session_keeps_its_gate() {
     let (names, server) = (Names::here(&["api.test"]).await, Server::new(says("again")).await);
     let place = format!("api.test:{}", server.port);
     let sandbox = sandbox("python").egress(names.egress()).build().expect("a sandbox");
-    let options = SessionOptions::new().network(grants(&[place.clone()]));
+    let options = SessionOptions::new().network(grants(slice::from_ref(&place)));
     let session = sandbox.open(options).await.expect("a session");
     for _ in 0..2 {
         let code =
@@ -177,7 +178,7 @@ async fn what_came_through_is_told() {
     let (names, server) = (Names::here(&["api.test"]).await, Server::new(says("12345")).await);
     let place = format!("api.test:{}", server.port);
     let code = asking(&[place.clone(), place.clone()]);
-    let outcome = run_granted("python", &names, &[place.clone()], code).await;
+    let outcome = run_granted("python", &names, slice::from_ref(&place), code).await;
     expect(&outcome, "ok");
     let network = outcome.network.expect("it had one");
     assert_eq!((network.kind, network.grants.as_slice()), ("gate", &[place][..]));

@@ -1,6 +1,7 @@
 //! What was not granted, or may never be.
 
 use std::net::IpAddr;
+use std::slice;
 
 use belljar::{Allowed, Egress, Network, Source};
 use belljar_tests::{Test, expect, sandbox, stdout, tests};
@@ -41,7 +42,8 @@ async fn a_redirect_to_what_was_not_granted_leads_nowhere() {
     let head = format!("HTTP/1.1 302 Found\r\nLocation: {to}\r\nContent-Length: 0\r\n\r\n");
     let server = Server::new(head).await;
     let a = format!("a.test:{}", server.port);
-    let outcome = run_granted("python", &names, &[a.clone()], asking(&[a])).await;
+    let outcome =
+        run_granted("python", &names, slice::from_ref(&a), asking(slice::from_ref(&a))).await;
     expect(&outcome, "ok");
     assert_eq!(stdout(&outcome), "gaierror\n");
     assert_eq!((server.came(), secret.came()), (1, 0));
@@ -52,7 +54,8 @@ async fn a_name_that_changes_its_meaning_is_judged_again() {
     let names = Names::new(&[("a.test", vec![vec![HERE], vec![metadata]])]).await;
     let server = Server::new(says("first")).await;
     let a = format!("a.test:{}", server.port);
-    let outcome = run_granted("python", &names, &[a.clone()], asking(&[a.clone(), a])).await;
+    let outcome =
+        run_granted("python", &names, slice::from_ref(&a), asking(&[a.clone(), a.clone()])).await;
     expect(&outcome, "ok");
     let said = stdout(&outcome);
     assert!(said.starts_with("first\n") && !said.ends_with("first\n"), "{said}");
@@ -66,7 +69,8 @@ async fn one_blocked_answer_among_good_ones_is_enough() {
     let names = Names::new(&[("a.test", vec![vec![HERE, [10, 0, 0, 1].into()]])]).await;
     let server = Server::new(says("x")).await;
     let a = format!("a.test:{}", server.port);
-    let outcome = run_granted("python", &names, &[a.clone()], asking(&[a])).await;
+    let outcome =
+        run_granted("python", &names, slice::from_ref(&a), asking(slice::from_ref(&a))).await;
     expect(&outcome, "ok");
     assert_ne!(stdout(&outcome), "x\n");
     assert_eq!(server.came(), 0);

@@ -1,5 +1,6 @@
 //! What goes wrong on either side of a gate stays there.
 
+use std::slice;
 use std::time::{Duration, Instant};
 
 use belljar::{Egress, Limits, Source};
@@ -75,7 +76,7 @@ async fn bytes_beyond_the_limit_are_cut_off() {
     let names = Names::here(&["api.test"]).await;
     let server = Server::serving(|mut stream| async move {
         loop {
-            stream.write_all(&[b'x'; 65536]).await?;
+            stream.write_all(&vec![b'x'; 65536]).await?;
         }
     })
     .await;
@@ -175,7 +176,9 @@ async fn a_server_of_names_that_is_silent_holds_up_nobody_else() {
         let server = Server::new(says("quick")).await;
         let place = format!("api.test:{}", server.port);
         let began = Instant::now();
-        let outcome = run_granted("python", &names, &[place.clone()], asking(&[place])).await;
+        let outcome =
+            run_granted("python", &names, slice::from_ref(&place), asking(slice::from_ref(&place)))
+                .await;
         assert_eq!(stdout(&outcome), "quick\n");
         expect(&run("python", "print(1)").await, "ok");
         began.elapsed()
@@ -196,7 +199,7 @@ async fn a_reader_that_does_not_read_costs_little() {
     let names = Names::here(&["api.test"]).await;
     let server = Server::serving(|mut stream| async move {
         loop {
-            stream.write_all(&[b'x'; 65536]).await?;
+            stream.write_all(&vec![b'x'; 65536]).await?;
         }
     })
     .await;
@@ -227,7 +230,7 @@ async fn connections_end_with_their_run() {
         let ended = ended.clone();
         async move {
             let read = stream.read(&mut [0]).await;
-            ended.send(read.is_err() || read.is_ok_and(|bytes| bytes == 0)).ok();
+            drop(ended.send(read.is_err() || read.is_ok_and(|bytes| bytes == 0)));
             Ok(())
         }
     })

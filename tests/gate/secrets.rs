@@ -1,5 +1,6 @@
 //! A secret that is bound to a place is never in the jar, and arrives there.
 
+use std::slice;
 use std::sync::{Arc, Mutex};
 
 use belljar::{Grant, Outcome, Source};
@@ -83,7 +84,8 @@ async fn it_arrives_in_a_header_and_nowhere_else() {
     let (names, (server, heads)) = (Names::here(&["api.test"]).await, plain().await);
     let place = format!("api.test:{}", server.port);
     let outcome =
-        run_bound("python", &names, &[place.clone()], sending(&format!("http://{place}"))).await;
+        run_bound("python", &names, slice::from_ref(&place), sending(&format!("http://{place}")))
+            .await;
     expect(&outcome, "ok");
     let heads = heard(&heads);
     assert_eq!(heads.len(), 1);
@@ -99,7 +101,8 @@ async fn it_arrives_over_tls() {
         (Names::here(&["api.test"]).await, sealed("api.test", true).await);
     let place = format!("api.test:{}", server.port);
     let outcome =
-        run_bound("python", &names, &[place.clone()], sending(&format!("https://{place}"))).await;
+        run_bound("python", &names, slice::from_ref(&place), sending(&format!("https://{place}")))
+            .await;
     expect(&outcome, "ok");
     assert_eq!(stdout(&outcome), "True False\n");
     assert!(heard(&heads)[0].contains(VALUE));
@@ -124,7 +127,8 @@ async fn an_echo_does_not_bring_it_back() {
     let (names, (server, _)) = (Names::here(&["api.test"]).await, plain().await);
     let place = format!("api.test:{}", server.port);
     let outcome =
-        run_bound("python", &names, &[place.clone()], sending(&format!("http://{place}"))).await;
+        run_bound("python", &names, slice::from_ref(&place), sending(&format!("http://{place}")))
+            .await;
     expect(&outcome, "ok");
     assert_eq!(stdout(&outcome), "True False\n");
 }

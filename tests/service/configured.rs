@@ -124,6 +124,13 @@ fn live() -> Vec<Case> {
                 .with("tenants.named.o.weight", "1"),
         ]);
     }
+    cases.extend(limits());
+    cases
+}
+
+/// What a run has, and the most that it may ask for.
+fn limits() -> Vec<Case> {
+    let mut cases = Vec::new();
     for (name, usual, most) in [
         ("memory_bytes", 64 << 20, 80 << 20),
         ("cpu_ms", 1000, 2000),

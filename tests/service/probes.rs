@@ -216,12 +216,16 @@ pub(crate) fn over_the_ceiling(served: &mut Served, key: &str) -> String {
     let most = match name {
         "memory_bytes" => (80 << 20) + (1 << 20),
         "disk_bytes" | "file_bytes" => (2 << 20) + 1,
-        "cpu_ms" | "stdout_bytes" | "stderr_bytes" | "artifact_bytes" => 2001,
+        "cpu_ms"
+        | "stdout_bytes"
+        | "stderr_bytes"
+        | "artifact_bytes"
+        | "network_bytes"
+        | "network_bytes_per_s" => 2001,
         "wall_ms" => 6001,
         "descriptors" => 101,
         "processes" => 21,
         "inodes" => 601,
-        "network_bytes" | "network_bytes_per_s" => 2001,
         _ => 6,
     };
     let body = format!(r#"{{"runtime":"bash","code":":","limits":{{"{name}":{most}}}}}"#);

@@ -41,7 +41,7 @@ pub enum Need {
     SubordinateIds,
     /// An ssh and an sshd are installed, and the directory is there that root's needs.
     Sshd,
-    /// A server of PostgreSQL is installed.
+    /// A server of `PostgreSQL` is installed.
     Postgres,
     /// `systemd-analyze` is installed.
     Systemd,

@@ -213,7 +213,7 @@ mod tests {
     #[test]
     fn a_chain_is_as_deep_as_it_is_long() {
         let mut nesting = Nesting::default();
-        let links = (0..).take_while(|_| nesting.link().is_ok()).count();
+        let links = (0..=LEVELS).take_while(|_| nesting.link().is_ok()).count();
         assert_eq!(u32::try_from(links), Ok(LEVELS));
     }
 

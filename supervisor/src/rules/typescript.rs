@@ -74,8 +74,7 @@ pub(super) fn erase<'a>(
         Some(wrong) => {
             let label = wrong.labels.iter().next();
             let span = label.map_or(Span::default(), |label| {
-                let start = u32::try_from(label.offset()).unwrap_or(0);
-                Span::new(start, start.saturating_add(u32::try_from(label.len()).unwrap_or(0)))
+                Span::new(label.offset(), label.offset().saturating_add(label.len()))
             });
             Err(single(source, span, &wrong.message, "write it in JavaScript"))
         }

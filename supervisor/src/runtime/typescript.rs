@@ -47,7 +47,8 @@ pub(super) fn strip(
 fn parts(path: &str) -> Option<(&str, &str)> {
     let (stem, extension) = path.rsplit_once('.')?;
     let is_source = matches!(extension, "ts" | "mts" | "cts" | "tsx");
-    (is_source && !stem.ends_with(".d")).then_some((stem, extension))
+    let is_declaration = stem.rsplit('.').next() == Some("d") && stem != "d";
+    (is_source && !is_declaration).then_some((stem, extension))
 }
 
 /// The name that says what kind of JavaScript it is: a module where it imports or exports.

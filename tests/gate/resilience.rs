@@ -230,7 +230,7 @@ async fn connections_end_with_their_run() {
         let ended = ended.clone();
         async move {
             let read = stream.read(&mut [0]).await;
-            drop(ended.send(read.is_err() || read.is_ok_and(|bytes| bytes == 0)));
+            ended.send(read.is_err() || read.is_ok_and(|bytes| bytes == 0)).unwrap_or_default();
             Ok(())
         }
     })

@@ -111,7 +111,7 @@ impl Limits {
             file_bytes: 16 * KIB * MIB,
             artifacts: 4096,
             artifact_bytes: 256 * MIB,
-            connections: 4096,
+            connections: 512,
             network_bytes: KIB * KIB * MIB,
             network_bytes_per_s: 64 * KIB * MIB,
         }

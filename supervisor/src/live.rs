@@ -77,7 +77,7 @@ async fn cold(
     let intent = watch.until_over(&plan, &mut cancelled).await;
     let wall = watch.started.elapsed();
     watch.empty_the_jar(intent.is_some()).await;
-    watch.go_offline();
+    watch.go_offline(intent.is_some()).await;
     let outcome = watch.outcome(&plan, intent, wall, jar_time, &confinement, &seen);
     watch.raised.remove().await;
     // Nobody waits for this one, and nothing can be done in what it holds.

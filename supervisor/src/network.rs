@@ -128,7 +128,7 @@ impl Grant {
 impl GrantHost {
     fn covers(&self, other: &Self) -> bool {
         match (self, other) {
-            (Self::Below(parent), Self::Name(name)) => is_below(name, parent),
+            (Self::Below(parent), Self::Name(name)) => is_below(name, parent) && !is_guarded(name),
             (Self::Below(parent), Self::Below(name)) => name == parent || is_below(name, parent),
             (Self::Range(range), Self::Address(address)) => range.contains(address),
             (Self::Range(range), Self::Range(part)) => range.contains(part),
@@ -146,6 +146,26 @@ impl Allowed {
             Self::Anything => true,
         }
     }
+}
+
+/// Names that lead into a cloud or a cluster. They are granted by name or not at all: `*.internal`
+/// does not mean them.
+const GUARDED: [&str; 10] = [
+    "metadata",
+    "metadata.goog",
+    "metadata.google.internal",
+    "instance-data",
+    "instance-data.ec2.internal",
+    "kubernetes",
+    "kubernetes.default",
+    "kubernetes.default.svc",
+    "cluster.local",
+    "svc",
+];
+
+/// Whether `name` leads into a cloud or a cluster.
+pub(crate) fn is_guarded(name: &str) -> bool {
+    GUARDED.iter().any(|guarded| name == *guarded || is_below(name, guarded))
 }
 
 /// Whether `name` is a name below `parent`.
@@ -287,6 +307,9 @@ mod tests {
             ("*.a.com:1", "ba.com:1", false),
             ("*.a.com:1", "*.b.a.com:1", true),
             ("*.b.a.com:1", "*.a.com:1", false),
+            ("*.internal:80", "metadata.google.internal:80", false),
+            ("*.cluster.local:443", "db.svc.cluster.local:443", false),
+            ("metadata.google.internal:80", "metadata.google.internal:80", true),
             ("10.0.0.0/8:1", "10.1.2.3:1", true),
             ("10.0.0.0/8:1", "10.1.0.0/16:1", true),
             ("10.1.0.0/16:1", "10.0.0.0/8:1", false),

@@ -25,7 +25,7 @@ use crate::runtime::{Launch, LaunchFile, replace};
 use crate::sandbox::Settings;
 use crate::scratch::Scratch;
 use crate::session::Talk;
-use crate::{Error, Floor, Limits, Mode, Source};
+use crate::{Error, Floor, Language, Limits, Mode, Source};
 
 pub(crate) use admit::{Checker, judge};
 pub(crate) use wiring::Wiring;
@@ -48,7 +48,7 @@ pub(crate) struct Plan {
     /// The rules of its language that hold.
     pub(crate) mode: Mode,
     /// What looks at the calls of a session.
-    pub(crate) checker: Checker,
+    pub(crate) checker: Option<Checker>,
 }
 
 /// What is done in the jar of a run, and the descriptors that travel with it.
@@ -112,9 +112,16 @@ impl Plan {
             rich: source.rich,
             is_session: source.is_session,
             mode: settings.rules.mode.min(source.mode),
-            checker: Checker::new(settings, source),
+            checker: source.is_session.then(|| Checker::new(settings, source)),
         })
     }
+}
+
+/// Whether `source` is parsed before it is started.
+pub(crate) fn is_read(settings: &Settings, source: &Source) -> bool {
+    let is_typed =
+        |path: &str| settings.interpreter.names().language(path) == Some(Language::TypeScript);
+    settings.rules.mode.min(source.mode) != Mode::Full || source.code.paths().any(is_typed)
 }
 
 /// How `source` is started.

@@ -1,9 +1,11 @@
 //! What a caller holds: a runtime with limits, ready to run sources.
 
+use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use tokio::sync::oneshot;
+use tokio::sync::{Semaphore, oneshot};
+use tokio::task::spawn_blocking;
 
 use crate::host::Host;
 use crate::keeper::Ready;
@@ -99,7 +101,7 @@ impl Sandbox {
     pub async fn run(&self, source: impl Into<Source>) -> Result<Outcome, Error> {
         let mut source = source.into();
         source.stdin_open = false;
-        let launch = plan::launch(&self.settings, &source)?;
+        let (mut source, launch) = self.launch(source).await?;
         if let Some((ready, plan, errand)) = Box::pin(self.take(&mut source, &launch)).await? {
             // In this very task: every hop to another thread would cost as much as the hand-over.
             let (_cancel, cancelled) = oneshot::channel();
@@ -116,8 +118,7 @@ impl Sandbox {
     /// # Errors
     /// As for [`Sandbox::run`].
     pub async fn start(&self, source: impl Into<Source>) -> Result<Run, Error> {
-        let mut source = source.into();
-        let launch = plan::launch(&self.settings, &source)?;
+        let (mut source, launch) = self.launch(source.into()).await?;
         // What it takes to start is large, and a caller's own future is to stay small.
         let taken = Box::pin(self.take(&mut source, &launch)).await?;
         if let Some((ready, plan, errand)) = taken {
@@ -133,14 +134,28 @@ impl Sandbox {
     /// # Errors
     /// [`Error::Invalid`] for a runtime that has no sessions; otherwise as for [`Sandbox::run`].
     pub async fn open(&self, options: SessionOptions) -> Result<Session, Error> {
-        let mut source = options.into_source();
-        let launch = plan::launch(&self.settings, &source)?;
+        let (mut source, launch) = self.launch(options.into_source()).await?;
         let taken = Box::pin(self.take(&mut source, &launch)).await?;
         let (plan, errand, way) = match taken {
             Some((ready, plan, errand)) => (plan, errand, Way::Warm(ready)),
             None => Box::pin(self.prepare_cold(source, launch)).await?,
         };
         Box::pin(Session::start(plan, errand, way)).await
+    }
+
+    /// What is read by its grammar may be long: nobody else waits for that.
+    async fn launch(&self, source: Source) -> Result<(Source, Launch), Error> {
+        static READERS: Semaphore = Semaphore::const_new(2);
+        let settings = &self.settings;
+        if !plan::is_read(settings, &source) {
+            let launch = plan::launch(settings, &source)?;
+            return Ok((source, launch));
+        }
+        let _reader = READERS.acquire().await;
+        let settings = Arc::clone(settings);
+        let read = move || plan::launch(&settings, &source).map(|launch| (source, launch));
+        let torn = |error| Error::Internal("a check was torn down".to_owned(), error);
+        spawn_blocking(read).await.map_err(io::Error::other).map_err(torn)?
     }
 
     async fn start_cold(&self, source: Source, launch: Launch) -> Result<Run, Error> {

@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use belljar::{Answer, Calling, Chunk, Rules, Session};
+use belljar::{Answer, Calling, Chunk, Mode, Rules, Session};
 use tokio::sync::watch;
 use tokio::time::{Instant, sleep_until};
 
@@ -35,6 +35,8 @@ pub(crate) struct Kept {
     expires_ms: i64,
     idle: Duration,
     call_limits: CallLimits,
+    /// The rules of its language.
+    mode: Mode,
     session: Session,
     calls: AtomicU64,
     /// When it was used last; nothing while it is.
@@ -103,6 +105,7 @@ impl Broker {
             expires_ms: created_ms.saturating_add(lifetime_ms),
             idle: wish.idle,
             call_limits: wish.call_limits,
+            mode: rules.mode,
             session,
             calls: AtomicU64::new(0),
             rests_since: watch::Sender::new(Some(Instant::now())),
@@ -112,6 +115,14 @@ impl Broker {
         let row = kept.row();
         tokio::spawn(keep(Arc::clone(self), kept));
         Ok(row)
+    }
+
+    /// How much of its language a session may use.
+    ///
+    /// # Errors
+    /// When there is no such session.
+    pub(crate) fn mode_of_session(&self, tenant: &str, id: &str) -> Result<Mode, Problem> {
+        Ok(self.session(tenant, id)?.mode)
     }
 
     /// Begins a call.

@@ -1,5 +1,6 @@
 //! What the tools do.
 
+use belljar::Error;
 use rmcp::RoleServer;
 use rmcp::model::{CallToolResult, JsonObject};
 use rmcp::service::RequestContext;
@@ -97,6 +98,12 @@ impl Handler {
         context: &RequestContext<RoleServer>,
     ) -> Result<CallToolResult, Problem> {
         let mut caller = self.caller(context)?;
+        let most = self.broker.policy().governed.models;
+        if self.broker.mode_of_session(&caller.tenant, session)? > most {
+            let what =
+                format!("mode {most}: this session was opened with more than models may use");
+            return Err(Error::Refused { what, findings: Vec::new() }.into());
+        }
         let mut calls = self.broker.call(&caller.tenant, session, request).await?;
         let pulse = Pulse::default();
         pulse.begin();

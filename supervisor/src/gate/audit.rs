@@ -3,7 +3,7 @@
 use std::borrow::Cow;
 use std::collections::HashMap;
 use std::net::{IpAddr, SocketAddr};
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::time::Instant;
 
@@ -71,6 +71,8 @@ pub(super) struct Flow {
     pub(super) sent: AtomicU64,
     pub(super) received: AtomicU64,
     end: OnceLock<(End, Instant)>,
+    /// Whether the host was told everything, and that it was.
+    said_all: AtomicBool,
 }
 
 struct Told {
@@ -118,6 +120,7 @@ impl Audit {
             sent: AtomicU64::new(0),
             received: AtomicU64::new(0),
             end: OnceLock::new(),
+            said_all: AtomicBool::new(false),
         });
         let mut rows = self.rows.lock().unwrap_or_else(PoisonError::into_inner);
         if rows.recorded.len() < RECORDED {
@@ -230,12 +233,20 @@ impl Audit {
 }
 
 impl Flow {
+    pub(super) fn has_said_all(&self) {
+        self.said_all.store(true, Ordering::Relaxed);
+    }
+
+    pub(super) fn said_all(&self) -> bool {
+        self.said_all.load(Ordering::Relaxed)
+    }
+
     pub(super) fn end(&self, end: End) {
         let now = Instant::now();
         let (_, ended) = self.end.get_or_init(|| (end, now));
-        let (host, port, verdict) = (&self.host, self.port, end.word());
+        let (port, verdict) = (self.port, end.word());
         let millis = ended.saturating_duration_since(self.opened).as_millis();
-        tracing::debug!(host, port, address = ?self.pinned.get(), verdict, millis, "connection");
+        tracing::debug!(port, address = ?self.pinned.get(), verdict, millis, "connection");
     }
 
     pub(super) fn port(&self) -> u16 {

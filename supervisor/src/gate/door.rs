@@ -9,7 +9,7 @@ use tokio::sync::OwnedSemaphorePermit;
 use tokio::task::JoinSet;
 
 use super::audit::{End, Flow};
-use super::open::Shared;
+use super::open::{Shared, Unsaid};
 use super::relay::Link;
 use super::table::{PROXY, RESOLVER, Target};
 use super::upstream::{Nowhere, Upstream};
@@ -48,8 +48,9 @@ async fn visit(shared: Arc<Shared>, client: TcpStream, _slot: OwnedSemaphorePerm
 async fn arrive(shared: &Shared, client: TcpStream, address: Ipv4Addr, port: u16) {
     let target = shared.table.at(address);
     let flow = shared.audit.begin(&target, port);
+    let unsaid = Unsaid::of(shared);
     let end = match reach(shared, &flow, &target, port).await {
-        Ok(server) => through(shared, &flow, &target, (&client, &server), Vec::new()).await,
+        Ok(server) => through(shared, &flow, &target, (&client, &server), Vec::new(), unsaid).await,
         Err(end) => end,
     };
     finish(&flow, &client, end);
@@ -91,21 +92,36 @@ pub(super) async fn through(
     target: &Target,
     (client, server): (&TcpStream, &TcpStream),
     early: Vec<u8>,
+    unsaid: Unsaid<'_>,
 ) -> End {
     let name = match target {
         Target::Name(name) => Some(name.as_str()),
         Target::Address(_) => None,
     };
     let bound = name.and_then(|name| shared.bindings.at(name, flow.port()));
+    let mut unfinished = Unfinished { server, flow, is_closed: false };
     let end = match bound {
         Some(bound) => filled::carry(shared, flow, &bound, (client, server), early).await,
-        None => Link { shared, flow, name, client, server }.relay(early).await,
+        None => Link { shared, flow, name, client, server }.relay(early, unsaid).await,
     };
-    if end != End::Closed {
-        // The server, too, learns that this was no proper end.
-        drop(server.set_zero_linger());
-    }
+    unfinished.is_closed = end == End::Closed;
     end
+}
+
+/// A connection that ends before everything was said, be it with its run: the server learns that
+/// this was no proper end. What was said to the end stays said: a reset would take it back.
+struct Unfinished<'a> {
+    server: &'a TcpStream,
+    flow: &'a Flow,
+    is_closed: bool,
+}
+
+impl Drop for Unfinished<'_> {
+    fn drop(&mut self) {
+        if !self.is_closed && !self.flow.said_all() {
+            drop(self.server.set_zero_linger());
+        }
+    }
 }
 
 /// A client that was cut off is told so by a reset: an end of the stream would look like one that

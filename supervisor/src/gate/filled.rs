@@ -220,6 +220,7 @@ mod tests {
             arrivals: Pace::new(1, std::time::Duration::ZERO),
             questions: Pace::new(1, std::time::Duration::ZERO),
             buffer_bytes: 4096,
+            unsaid: tokio::sync::watch::Sender::new(0),
         };
         let placeholder = source.secrets.get("KEY").unwrap().to_vec();
         (shared, String::from_utf8(placeholder).unwrap())

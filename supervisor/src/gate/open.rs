@@ -7,8 +7,9 @@ use std::time::{Duration, Instant};
 
 use belljar_protocol::Transport;
 use tokio::net::{TcpListener, UdpSocket};
-use tokio::sync::{Semaphore, mpsc};
+use tokio::sync::{Semaphore, mpsc, watch};
 use tokio::task::JoinSet;
+use tokio::time::timeout;
 
 use super::audit::Audit;
 use super::bound::Bindings;
@@ -38,6 +39,8 @@ pub(super) struct Shared {
     pub(super) arrivals: Pace,
     pub(super) questions: Pace,
     pub(super) buffer_bytes: usize,
+    /// Connections on which something may still be on its way out.
+    pub(super) unsaid: watch::Sender<usize>,
 }
 
 /// What all buffers of one run may take together, which nobody charges to it.
@@ -47,6 +50,9 @@ const MOST_BUFFER_BYTES: usize = 64 * 1024;
 /// New connections, and questions for names: more than a program needs, less than a processor.
 const ARRIVALS_PER_S: u64 = 1000;
 const QUESTIONS_PER_S: u64 = 1000;
+/// How long it takes at most to let somebody in, and to pass on what a run leaves behind.
+const ARRIVING: Duration = Duration::from_millis(1);
+const DRAINING: Duration = Duration::from_millis(500);
 const AT_ONCE: Duration = Duration::from_secs(1);
 
 impl Gate {
@@ -82,6 +88,7 @@ impl Gate {
             questions: Pace::new(QUESTIONS_PER_S, AT_ONCE),
             buffer_bytes: (BUFFERS_BYTES / connections.saturating_mul(2).max(1))
                 .clamp(LEAST_BUFFER_BYTES, MOST_BUFFER_BYTES),
+            unsaid: watch::Sender::new(0),
         });
         let mut doors = JoinSet::new();
         for (door, socket) in gateway.doors.iter().zip(sockets) {
@@ -102,11 +109,37 @@ impl Gate {
         Ok(Self { shared, doors })
     }
 
+    /// Waits until everything that was sent from inside is passed on, if that is soon.
+    pub(crate) async fn drain(&self) {
+        // Who connected last may not have been let in yet.
+        tokio::time::sleep(ARRIVING).await;
+        let mut unsaid = self.shared.unsaid.subscribe();
+        let said = unsaid.wait_for(|count| *count == 0);
+        // What is not said by then stays unsaid.
+        drop(timeout(DRAINING, said).await);
+    }
+
     /// Closes it, and tells what came through.
     pub(crate) fn close(self) -> NetworkUse {
         let Self { shared, doors } = self;
         drop(doors);
         shared.audit.close(shared.table.grants())
+    }
+}
+
+/// Counted as long as something may be on its way out.
+pub(super) struct Unsaid<'a>(&'a Shared);
+
+impl<'a> Unsaid<'a> {
+    pub(super) fn of(shared: &'a Shared) -> Self {
+        shared.unsaid.send_modify(|count| *count += 1);
+        Self(shared)
+    }
+}
+
+impl Drop for Unsaid<'_> {
+    fn drop(&mut self) {
+        self.0.unsaid.send_modify(|count| *count -= 1);
     }
 }
 

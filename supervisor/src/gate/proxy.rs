@@ -9,7 +9,7 @@ use tokio::time::timeout;
 
 use super::audit::End;
 use super::door::{finish, reach, through};
-use super::open::Shared;
+use super::open::{Shared, Unsaid};
 use super::relay::{read, write_all};
 use super::table::Target;
 use crate::network::host_name;
@@ -37,11 +37,12 @@ pub(super) async fn serve(shared: &Shared, client: TcpStream) {
     };
     let (target, port) = place;
     let flow = shared.audit.begin(&target, port);
+    let unsaid = Unsaid::of(shared);
     let end = match reach(shared, &flow, &target, port).await {
         Ok(server) => {
             let greeted = write_all(&client, b"HTTP/1.1 200 Connection established\r\n\r\n").await;
             match greeted {
-                Ok(()) => through(shared, &flow, &target, (&client, &server), early).await,
+                Ok(()) => through(shared, &flow, &target, (&client, &server), early, unsaid).await,
                 Err(end) => end,
             }
         }

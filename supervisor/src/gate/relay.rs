@@ -7,11 +7,11 @@ use std::time::Duration;
 use nix::sys::socket::{Shutdown, shutdown};
 use tokio::net::TcpStream;
 use tokio::task::coop::consume_budget;
-use tokio::time::{sleep, timeout};
+use tokio::time::{Instant, sleep, timeout_at};
 
 use super::audit::{End, Flow};
 use super::hello::{Hello, Said};
-use super::open::Shared;
+use super::open::{Shared, Unsaid};
 
 /// One connection, with both its ends.
 pub(super) struct Link<'a> {
@@ -34,12 +34,15 @@ const GREETING: Duration = Duration::from_secs(10);
 
 impl Link<'_> {
     /// `early` is what the client said already.
-    pub(super) async fn relay(&self, early: Vec<u8>) -> End {
+    pub(super) async fn relay(&self, early: Vec<u8>, unsaid: Unsaid<'_>) -> End {
         let out = async {
+            let _unsaid = unsaid;
             let said = self.greeting(early).await?;
             self.write(Way::Out, &said).await?;
             drop(said);
-            self.pump(Way::Out).await
+            self.pump(Way::Out).await?;
+            self.flow.has_said_all();
+            Ok(())
         };
         match tokio::try_join!(out, self.pump(Way::Back)) {
             Ok(_) => End::Closed,
@@ -54,6 +57,7 @@ impl Link<'_> {
         let mut hello = Hello::new();
         let mut piece = [0; 4096];
         let mut is_over = false;
+        let mut until = (!said.is_empty()).then(|| Instant::now() + GREETING);
         loop {
             match hello.listen(&said) {
                 Said::Plain => return Ok(said),
@@ -64,11 +68,11 @@ impl Link<'_> {
                 Said::Garbled => return Err(self.misnamed(None)),
             }
             let read = read(self.client, &mut piece);
-            let read = if said.is_empty() {
-                read.await?
-            } else {
-                timeout(GREETING, read).await.map_err(|_| self.misnamed(None))??
+            let read = match until {
+                None => read.await?,
+                Some(until) => timeout_at(until, read).await.map_err(|_| self.misnamed(None))??,
             };
+            until = until.or_else(|| Some(Instant::now() + GREETING));
             is_over = read == 0;
             said.extend_from_slice(piece.get(..read).unwrap_or_default());
         }

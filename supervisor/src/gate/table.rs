@@ -8,7 +8,7 @@ use std::sync::{Mutex, PoisonError};
 use belljar_protocol::{Door, Subnet, Transport};
 use ipnet::Ipv4Net;
 
-use crate::network::is_below;
+use crate::network::{is_below, is_guarded};
 use crate::{Grant, GrantHost};
 
 /// What the gate of a run has at one address inside it.
@@ -20,21 +20,6 @@ pub(super) const RESERVED: Ipv4Net = Ipv4Net::new_assert(Ipv4Addr::new(127, 64, 
 const FIRST: u32 = Ipv4Addr::new(127, 64, 1, 0).to_bits();
 /// How many names below a granted one are told apart. Each stays what it is as long as the run.
 const NAMES_BELOW: usize = 256;
-
-/// Names that lead into a cloud or a cluster. They are granted by name or not at all: `*.internal`
-/// does not mean them.
-const GUARDED: [&str; 10] = [
-    "metadata",
-    "metadata.goog",
-    "metadata.google.internal",
-    "instance-data",
-    "instance-data.ec2.internal",
-    "kubernetes",
-    "kubernetes.default",
-    "kubernetes.default.svc",
-    "cluster.local",
-    "svc",
-];
 
 /// The grants of a run.
 pub(super) struct Table {
@@ -157,19 +142,19 @@ impl Table {
 
     /// The addresses that a jar's loopback interface needs beyond its own.
     pub(super) fn subnets(&self) -> Vec<Subnet> {
-        let mut subnets = Vec::new();
-        for grant in &self.grants {
-            let (address, prefix) = match &grant.host {
-                GrantHost::Address(address) => (*address, 32),
-                GrantHost::Range(range) => (range.network(), range.prefix_len()),
-                GrantHost::Name(_) | GrantHost::Below(_) => continue,
-            };
-            let subnet = Subnet { address: address.octets(), prefix };
-            if !address.is_loopback() && !subnets.contains(&subnet) {
-                subnets.push(subnet);
-            }
-        }
-        subnets
+        let ranges = self.grants.iter().filter_map(|grant| match &grant.host {
+            GrantHost::Address(address) => Some(Ipv4Net::from(*address)),
+            GrantHost::Range(range) => Some(*range),
+            GrantHost::Name(_) | GrantHost::Below(_) => None,
+        });
+        // One that lies in another is there with it, and cannot be added beside it.
+        let subnets = Ipv4Net::aggregate(&ranges.collect());
+        let is_own = |range: &Ipv4Net| range.network().is_loopback();
+        let subnets = subnets
+            .into_iter()
+            .filter(|range| !is_own(range))
+            .map(|range| Subnet { address: range.network().octets(), prefix: range.prefix_len() });
+        subnets.collect()
     }
 }
 
@@ -190,10 +175,6 @@ fn means(host: &GrantHost, name: &str) -> bool {
         GrantHost::Below(parent) => is_below(name, parent) && !is_guarded(name),
         GrantHost::Address(_) | GrantHost::Range(_) => false,
     }
-}
-
-fn is_guarded(name: &str) -> bool {
-    GUARDED.iter().any(|guarded| name == *guarded || is_below(name, guarded))
 }
 
 impl fmt::Display for Target {

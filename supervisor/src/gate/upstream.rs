@@ -14,7 +14,7 @@ use ipnet::IpNet;
 use tokio::net::TcpStream;
 use tokio::sync::{OnceCell, Semaphore};
 use tokio::task::JoinSet;
-use tokio::time::{sleep, timeout};
+use tokio::time::timeout;
 
 use super::judge::{Blocked, judge};
 use super::table::Target;
@@ -96,10 +96,9 @@ async fn race(addresses: &[IpAddr], port: u16) -> Option<TcpStream> {
     let mut attempts = JoinSet::new();
     for address in addresses.iter().take(TRIED) {
         attempts.spawn(TcpStream::connect(SocketAddr::new(*address, port)));
-        tokio::select! {
-            Some(connected) = first(&mut attempts) => return Some(connected),
-            () = sleep(STAGGER), if !attempts.is_empty() => {}
-            else => {}
+        // Where all have failed already, the next one is tried at once.
+        if let Ok(Some(connected)) = timeout(STAGGER, first(&mut attempts)).await {
+            return Some(connected);
         }
     }
     first(&mut attempts).await

@@ -1,10 +1,12 @@
 //! Whether the rules of its language let a source run.
 
+use std::sync::Arc;
+
 use crate::rules::own_modules;
 use crate::runtime::Description;
 use crate::sandbox::Settings;
 use crate::source::{Code, SourceFile};
-use crate::{Error, Language, Mode, RuleFinding, Rules, Source, check};
+use crate::{Call, Error, Mode, RuleFinding, Rules, Source, check};
 
 /// The rules that hold for a run.
 ///
@@ -71,7 +73,7 @@ pub(crate) fn judge(names: &Description, source: &Source, rules: &Rules) -> Resu
 #[derive(Clone, Debug)]
 pub(crate) struct Checker {
     rules: Rules,
-    language: Option<Language>,
+    names: Arc<Description>,
 }
 
 impl Checker {
@@ -79,21 +81,39 @@ impl Checker {
     pub(super) fn new(settings: &Settings, source: &Source) -> Self {
         let mode = settings.rules.mode.min(source.mode);
         let mut rules = Rules { mode, modules: settings.rules.modules.clone() };
-        let names = settings.interpreter.names();
-        let language = names.language("");
-        if let Some(language) = language {
-            let paths = source.files.iter().map(|file| file.path.as_str());
-            let code = paths.filter(|path| names.is_code(path));
-            rules.modules.extend(own_modules(language, code));
-        }
-        Self { rules, language }
+        let names = Arc::clone(settings.interpreter.names());
+        let paths = source.files.iter().map(|file| file.path.as_str());
+        learn(&mut rules, &names, paths);
+        Self { rules, names }
     }
 
+    /// The code of a call, and what it places beside it as far as that can be code, too.
+    ///
     /// # Errors
     /// [`Error::Refused`] when a rule is broken.
-    pub(crate) fn check(&self, code: &str) -> Result<(), Error> {
-        let found = self.language.map(|language| check(language, code, &self.rules));
-        unbroken(&self.rules, found.unwrap_or_default())
+    pub(crate) fn check(&self, call: &Call) -> Result<(), Error> {
+        if self.rules.mode == Mode::Full {
+            return Ok(());
+        }
+        let mut rules = self.rules.clone();
+        learn(&mut rules, &self.names, call.files.iter().map(|file| file.path.as_str()));
+        let mut findings = Vec::new();
+        let language = |path: &str| self.names.language(path);
+        findings.extend(language("").map(|it| check(it, &call.code, &rules)).unwrap_or_default());
+        for file in call.files.iter().filter(|file| self.names.is_code(&file.path)) {
+            let text = String::from_utf8_lossy(&file.bytes);
+            let found = language(&file.path).map(|it| check(it, &text, &rules));
+            let found = found.unwrap_or_default().into_iter();
+            findings.extend(found.map(|it| RuleFinding { file: file.path.clone(), ..it }));
+        }
+        unbroken(&rules, findings)
+    }
+}
+
+/// The modules that files are to each other.
+fn learn<'a>(rules: &mut Rules, names: &Description, paths: impl Iterator<Item = &'a str>) {
+    if let Some(language) = names.language("") {
+        rules.modules.extend(own_modules(language, paths.filter(|path| names.is_code(path))));
     }
 }
 

@@ -287,7 +287,7 @@ impl Interpreter {
     }
 
     /// What the names of its source files mean.
-    pub(crate) fn names(&self) -> &Description {
+    pub(crate) fn names(&self) -> &Arc<Description> {
         &self.runtime
     }
 

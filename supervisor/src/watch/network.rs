@@ -10,6 +10,7 @@ use crate::cgroup;
 use crate::gate::Gate;
 use crate::plan::{Plan, Wiring};
 use crate::receipt::{Buffers, Connected};
+use crate::redact::Redactor;
 use crate::{Denied, Error, NetworkUse};
 
 /// The kind of a network in which there is nothing else.
@@ -24,13 +25,16 @@ pub(super) struct Online {
     denials: Vec<Denied>,
     unrecorded: u64,
     used: NetworkUse,
+    /// For what it says of names, which a payload makes up.
+    redactor: Option<Redactor>,
 }
 
 impl Watch {
     /// Opens the gate on the sockets that came out of the jar, if it has one.
     pub(crate) fn go_online(&mut self, plan: &Plan, wiring: Wiring) -> Result<(), Error> {
         let doors = std::mem::take(&mut self.raised.doors);
-        let mut online = Online::default();
+        let redactor = Some(plan.redactor.fresh());
+        let mut online = Online { redactor, ..Online::default() };
         match wiring {
             Wiring::None => return Ok(()),
             Wiring::Loopback => online.used.kind = LOOPBACK,
@@ -45,20 +49,41 @@ impl Watch {
     }
 
     /// Closes the gate, once nobody is left in the jar.
-    pub(crate) fn go_offline(&mut self) {
-        let Some(online) = &mut self.online else { return };
-        if let Some(gate) = online.gate.take() {
-            online.used = gate.close();
+    ///
+    /// What a program that ended by itself has sent is passed on first, for as long as that is soon.
+    pub(crate) async fn go_offline(&mut self, was_ended: bool) {
+        let Some(gate) = self.online.as_mut().and_then(|online| online.gate.take()) else { return };
+        if !was_ended {
+            gate.drain().await;
         }
-        let mut refused = online.refused.take();
-        while let Some(denied) = refused.as_mut().and_then(|refused| refused.try_recv().ok()) {
+        // Closing it tells what was not told yet, for which there has to be room.
+        self.hear_refused();
+        let mut used = gate.close();
+        self.hear_refused();
+        let Some(online) = &mut self.online else { return };
+        if let Some(redactor) = &online.redactor {
+            for connection in &mut used.connections {
+                connection.host = redactor.text(&connection.host);
+            }
+        }
+        online.used = used;
+        online.refused = None;
+    }
+
+    fn hear_refused(&mut self) {
+        let refused = |online: &mut Online| online.refused.as_mut()?.try_recv().ok();
+        while let Some(denied) = self.online.as_deref_mut().and_then(refused) {
             self.refused(denied);
         }
     }
 
     /// Takes in what the gate refused.
-    pub(super) fn refused(&mut self, denied: Denied) {
+    pub(super) fn refused(&mut self, mut denied: Denied) {
         let Some(online) = &mut self.online else { return };
+        if let Some(redactor) = &online.redactor {
+            denied.what = redactor.text(&denied.what);
+            denied.hint = redactor.text(&denied.hint).into();
+        }
         let alike = |other: &&mut Denied| {
             (other.kind, &other.what, other.rule) == (denied.kind, &denied.what, denied.rule)
         };

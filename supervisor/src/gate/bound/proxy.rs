@@ -218,8 +218,9 @@ impl Proxy<'_> {
         let mut filled_bytes = 0;
         for value in headers.values_mut() {
             if let Some(filled) = substitute(value.as_bytes(), self.bound.bindings())
-                && let Ok(filled) = HeaderValue::from_bytes(&filled)
+                && let Ok(mut filled) = HeaderValue::from_bytes(&filled)
             {
+                filled.set_sensitive(true);
                 *value = filled;
             }
             filled_bytes += value.len();

@@ -11,6 +11,7 @@ use tokio::time::timeout;
 use tokio_rustls::{LazyConfigAcceptor, TlsConnector};
 
 use crate::Error;
+use crate::gate::hello::plain;
 
 use super::authority::Authority;
 use super::bindings::Bound;
@@ -90,7 +91,7 @@ where
 {
     let hello = timeout(HANDSHAKE, LazyConfigAcceptor::new(Acceptor::default(), client)).await;
     let hello = hello.map_err(io::Error::from).flatten().map_err(|_| Broken::ClientTls)?;
-    let asked = hello.client_hello().server_name().map(str::to_ascii_lowercase);
+    let asked = hello.client_hello().server_name().map(plain);
     let terminator = bound.terminator(tls).ok_or(Broken::ClientTls)?;
     if asked.as_deref() != Some(bound.name()) {
         // Fails, with the alert that says so.

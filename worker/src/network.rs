@@ -23,8 +23,8 @@ const HANDFUL: usize = 64;
 /// last is 4 and 6 MiB otherwise, which a payload with all its descriptors makes gigabytes that
 /// no cgroup may count. On a loopback interface 1 MiB is enough for full speed.
 const BUFFERS: [(&str, &str); 2] = [
-    ("/proc/sys/net/ipv4/tcp_rmem", "4096 131072 1048576"),
-    ("/proc/sys/net/ipv4/tcp_wmem", "4096 65536 1048576"),
+    ("/proc/sys/net/ipv4/tcp_rmem", "4096 32768 1048576"),
+    ("/proc/sys/net/ipv4/tcp_wmem", "4096 16384 1048576"),
 ];
 
 /// Makes of an empty network namespace the network that the jar is to have. Takes the rights of

@@ -40,6 +40,9 @@ impl Hello {
         match all {
             [] | [HANDSHAKE] => return Said::Part,
             [HANDSHAKE, MAJOR, ..] => {}
+            // A greeting in the form of SSL 2 (RFC 5246, appendix E.2), which some servers of TLS
+            // still take, has no room for a name.
+            [0x80..=0xff, _, 1, 2 | MAJOR, ..] => return Said::Tls(None),
             _ => return Said::Plain,
         }
         let mut new = all.get(self.heard..).unwrap_or_default();

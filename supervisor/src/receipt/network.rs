@@ -76,7 +76,13 @@ pub(super) fn weigh(connected: Option<Connected>, rows: &mut [LimitReceipt]) {
     let Some(row) = rows.iter_mut().find(|row| row.limit == "memory_bytes") else { return };
     match buffers {
         Buffers::Counted => {}
-        Buffers::SetAside => row.how.push_str(", an eighth of it for the buffers of sockets"),
+        Buffers::SetAside => {
+            // The kernel charges what a socket needs to go on at all even beyond that part.
+            row.state = State::Degraded;
+            row.how.push_str(
+                ", an eighth of it for the buffers of sockets; each holds up to 64 KiB beyond that",
+            );
+        }
         Buffers::Sampled => row.how.push_str("; the buffers of sockets by what they have queued"),
         Buffers::Uncounted => {
             row.state = State::Degraded;

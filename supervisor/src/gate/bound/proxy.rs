@@ -177,7 +177,7 @@ impl Proxy<'_> {
             parts.headers.remove(CONTENT_LENGTH);
         }
         echo::in_headers(&mut parts.headers, self.bound);
-        let body = Echo::new(body, &parts.headers, self.bound);
+        let body = Echo::new(body, self.bound);
         Response::from_parts(parts, Either::Right(body))
     }
 

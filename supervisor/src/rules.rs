@@ -12,6 +12,8 @@ mod bash;
 mod bounds;
 #[cfg(feature = "rules")]
 mod findings;
+#[cfg(all(test, feature = "rules"))]
+mod hostile;
 #[cfg(feature = "rules")]
 mod javascript;
 #[cfg(feature = "rules")]
@@ -145,7 +147,7 @@ pub(crate) fn own_modules<'a>(
     paths: impl Iterator<Item = &'a str>,
 ) -> Vec<String> {
     match language {
-        Language::Python => paths.filter_map(python::module_name).collect(),
+        Language::Python => paths.filter_map(python::own_module).collect(),
         _ => Vec::new(),
     }
 }

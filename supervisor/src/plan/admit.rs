@@ -59,8 +59,11 @@ pub(crate) fn judge(names: &Description, source: &Source, rules: &Rules) -> Resu
         Code::Program(_) => false,
     };
     for file in files {
-        let text = std::str::from_utf8(&file.bytes);
-        has_rules = has_rules && text.is_ok_and(|text| look(&file.path, text).is_some());
+        let Ok(text) = std::str::from_utf8(&file.bytes) else {
+            let what = format!("mode {mode}: {} is not UTF-8, and no rules read it", file.path);
+            return refused(what, Vec::new());
+        };
+        has_rules = has_rules && look(&file.path, text).is_some();
     }
     if !has_rules {
         let what = format!("mode {mode}: there are no rules for runtime {}", names.name);

@@ -29,7 +29,7 @@ pub(super) fn check(source: &str, rules: &Rules) -> Vec<Finding> {
         return vec![too_large];
     }
     let mut findings = Findings::new(source);
-    match look(source, rules, &BTreeMap::new(), SCRIPTS_MOST, &mut findings) {
+    match look(source, rules, None, SCRIPTS_MOST, &mut findings) {
         Ok(()) => findings.finish(),
         Err(finding) => vec![*finding],
     }
@@ -39,16 +39,29 @@ pub(super) fn check(source: &str, rules: &Rules) -> Vec<Finding> {
 struct Look<'look, 'source> {
     source: &'source str,
     rules: &'look Rules,
-    /// What it defines itself, and from where on.
-    functions: BTreeMap<String, usize>,
+    functions: Functions<'look>,
+    /// Where the function ends that was entered last, of those in none.
+    function_end: usize,
     scripts: u32,
     findings: &'look mut Findings<'source>,
+}
+
+/// What a script defines itself, and from where on; and what the script around it does.
+struct Functions<'look> {
+    own: BTreeMap<String, usize>,
+    outer: Option<&'look Functions<'look>>,
+}
+
+impl Functions<'_> {
+    fn get(&self, name: &str) -> Option<usize> {
+        self.own.get(name).copied().or_else(|| self.outer?.get(name))
+    }
 }
 
 fn look<'source>(
     source: &'source str,
     rules: &Rules,
-    known: &BTreeMap<String, usize>,
+    outer: Option<&Functions<'_>>,
     scripts: u32,
     findings: &mut Findings<'source>,
 ) -> Result<(), Box<Finding>> {
@@ -64,13 +77,15 @@ fn look<'source>(
     let tree = parse(source).ok_or_else(|| {
         refused("the script takes too long to read", "make it shorter or plainer")
     })?;
-    let mut functions = known.clone();
-    functions.extend(definitions(&tree, source));
-    let mut look = Look { source, rules, functions, scripts, findings };
+    let functions = Functions { own: definitions(&tree, source), outer };
+    let mut look = Look { source, rules, functions, function_end: 0, scripts, findings };
     let mut cursor = tree.walk();
     loop {
         if cursor.depth() > LEVELS_MOST {
             return Err(refused("the script nests deeper than is looked at", "split it up"));
+        }
+        if look.findings.is_full() {
+            return Ok(());
         }
         look.node(cursor.node());
         if cursor.goto_first_child() {
@@ -211,6 +226,7 @@ impl Look<'_, '_> {
     }
 
     fn definition(&mut self, node: Node<'_>) {
+        self.function_end = self.function_end.max(node.end_byte());
         let Some(name) = node.child_by_field_name("name") else { return };
         let word = self.text(name).to_owned();
         if lists::REFUSED.iter().any(|(known, ..)| *known == word) {

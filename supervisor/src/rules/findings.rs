@@ -13,6 +13,8 @@ const TEXT_CHARS: usize = 80;
 pub(super) struct Findings<'source> {
     source: &'source str,
     found: Vec<Found>,
+    /// Whether as many as are told are known.
+    is_full: bool,
 }
 
 #[derive(Debug)]
@@ -25,7 +27,7 @@ struct Found {
 
 impl<'source> Findings<'source> {
     pub(super) fn new(source: &'source str) -> Self {
-        Self { source, found: Vec::new() }
+        Self { source, found: Vec::new(), is_full: false }
     }
 
     /// Notes that the bytes `at` break `rule`. The same place breaks the same rule once.
@@ -38,9 +40,12 @@ impl<'source> Findings<'source> {
     ) {
         let is_known =
             self.found.last().is_some_and(|last| last.at.start == at.start && last.rule == rule);
-        // More than are told may come before them in the source, within reason.
-        if is_known || self.found.len() >= 100 * MOST {
+        if is_known {
             return;
+        }
+        // Some may come before what is known already, so more are kept than are told.
+        if self.found.len() >= 2 * MOST {
+            self.settle();
         }
         self.found.push(Found { at, rule, message: message.into(), advice: advice.into() });
     }
@@ -50,11 +55,21 @@ impl<'source> Findings<'source> {
         self.found.is_empty()
     }
 
-    /// Those that are told, in the order of the source.
-    pub(super) fn finish(mut self) -> Vec<Finding> {
+    /// Whether there is nothing to gain by looking on.
+    pub(super) fn is_full(&self) -> bool {
+        self.is_full
+    }
+
+    fn settle(&mut self) {
         self.found.sort_by_key(|found| (found.at.start, found.rule));
         self.found.dedup_by(|next, first| next.at == first.at && next.rule == first.rule);
+        self.is_full |= self.found.len() >= MOST;
         self.found.truncate(MOST);
+    }
+
+    /// Those that are told, in the order of the source.
+    pub(super) fn finish(mut self) -> Vec<Finding> {
+        self.settle();
         let mut place = Place { offset: 0, line: 1, line_start: 0 };
         let source = self.source;
         let tell = |found: Found| {

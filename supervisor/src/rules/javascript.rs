@@ -10,11 +10,14 @@ mod members;
 mod tests;
 mod words;
 
+use std::cell::RefCell;
+use std::collections::HashMap;
+
 use oxc_allocator::Allocator;
 use oxc_ast::AstKind;
 use oxc_ast::ast::{Expression, IdentifierReference, Program};
 use oxc_parser::{ParseOptions, Parser};
-use oxc_semantic::{NodeId, Semantic, SemanticBuilder};
+use oxc_semantic::{NodeId, Semantic, SemanticBuilder, SymbolId};
 use oxc_span::{GetSpan, SourceType, Span};
 
 use super::bounds::{on_a_stack, single, size};
@@ -117,8 +120,12 @@ fn look(source: &str, is_typescript: bool, rules: &Rules) -> Vec<Finding> {
         Err(findings) => return findings,
     };
     let semantic = SemanticBuilder::new().with_build_nodes(true).build(&program).semantic;
-    let mut look = Look { semantic: &semantic, rules, findings: Findings::new(source) };
+    let findings = Findings::new(source);
+    let mut look = Look { semantic: &semantic, rules, findings, mutated: RefCell::default() };
     for node in semantic.nodes().iter() {
+        if look.findings.is_full() {
+            break;
+        }
         look.node(node.id(), node.kind());
     }
     look.findings.finish()
@@ -129,6 +136,8 @@ struct Look<'look, 'a> {
     semantic: &'look Semantic<'a>,
     rules: &'look Rules,
     findings: Findings<'look>,
+    /// Whether a name is given more than one value: to know it, all that refer to it are asked.
+    mutated: RefCell<HashMap<SymbolId, bool>>,
 }
 
 impl<'a> Look<'_, 'a> {
@@ -164,6 +173,12 @@ impl<'a> Look<'_, 'a> {
     fn is_global(&self, name: &IdentifierReference<'a>) -> bool {
         let scoping = self.semantic.scoping();
         name.reference_id.get().is_none_or(|id| scoping.get_reference(id).symbol_id().is_none())
+    }
+
+    /// Whether a name of the source is given another value.
+    fn is_mutated(&self, symbol: SymbolId) -> bool {
+        let mut known = self.mutated.borrow_mut();
+        *known.entry(symbol).or_insert_with(|| self.semantic.scoping().symbol_is_mutated(symbol))
     }
 
     /// The runtime's name that an expression is.

@@ -19,7 +19,7 @@ use ruff_text_size::{Ranged, TextRange};
 use super::findings::Findings;
 use super::{Finding, Rules, bounds};
 
-pub(super) use guard::{guard, module_name};
+pub(super) use guard::{guard, own_module};
 
 pub(super) fn check(source: &str, rules: &Rules) -> Vec<Finding> {
     if let Some(finding) = bounds::size(source, "python/size").or_else(|| source::check(source)) {
@@ -40,7 +40,7 @@ fn parsed(source: &str, rules: &Rules) -> Vec<Finding> {
     // Whatever an interpreter may know: what it does not, it says itself.
     let options = ParseOptions::from(Grammar::Module).with_target_version(PythonVersion::latest());
     let parsed = parse_unchecked(source, options);
-    for error in parsed.errors() {
+    for error in parsed.errors().iter().take(100) {
         let message = format!("this is no Python: {}", error.error);
         findings.add(bytes(error.location), "python/syntax", message, "correct the syntax");
     }

@@ -9,6 +9,8 @@ import ast, builtins, re, sys, types  # noqa: E401
 from importlib.machinery import ModuleSpec, SourceFileLoader
 
 _OWN = globals()
+# What the interpreter has loaded is no file of the run, whatever that is called.
+_LOADED = frozenset(sys.modules) - {"__main__"}
 _GUEST = "/run/belljar/guest.py"
 # Attributes whose meaning depends on what they are read from: reading one becomes a call.
 _LOOKED_AT = ("format", "format_map", "__dict__", "__getattribute__")
@@ -65,7 +67,8 @@ class _Rules:
         return any(module == each or module.startswith(each + ".") for each in self.added)
 
     def is_own(self, module):
-        return any(module == each or each.startswith(module + ".") for each in self.own)
+        return (module.partition(".")[0] not in _LOADED
+                and any(module == each or each.startswith(module + ".") for each in self.own))
 
     def is_allowed(self, module):
         """Whether a module is on the list, or leads to one that is."""

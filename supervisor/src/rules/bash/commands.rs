@@ -7,6 +7,9 @@ use super::{Look, lists};
 use crate::Mode;
 use crate::rules::findings::Findings;
 
+/// Commands that call commands: each of them is asked about all words that follow.
+const CALLS_MOST: usize = 16;
+
 /// A word of a command: what it is, if that is known before it runs.
 struct Argument<'tree> {
     node: Node<'tree>,
@@ -23,8 +26,14 @@ pub(super) fn check(look: &mut Look<'_, '_>, node: Node<'_>) {
         .collect();
     // A command of another command of another: there are no more of them than words.
     let mut rest = words.as_slice();
+    let mut calls = 0;
     while let Some(inner) = called(look, rest) {
         rest = rest.get(inner..).unwrap_or_default();
+        calls += 1;
+        if calls > CALLS_MOST {
+            let message = "too many commands call one another";
+            return look.add(node, "bash/command", message, "call the last command itself");
+        }
     }
 }
 
@@ -114,14 +123,8 @@ fn is_allowed(look: &Look<'_, '_>, node: Node<'_>, name: &str) -> bool {
 /// Whether it is a function of the script: one that is defined by then.
 fn is_defined(look: &Look<'_, '_>, node: Node<'_>, name: &str) -> bool {
     let Some(from) = look.functions.get(name) else { return false };
-    let mut above = node.parent();
-    while let Some(node) = above {
-        if node.kind() == "function_definition" {
-            return true;
-        }
-        above = node.parent();
-    }
-    *from <= node.start_byte()
+    // Nodes come in the order of the source. To ask each for what is above it would walk all before it.
+    from <= node.start_byte() || node.start_byte() < look.function_end
 }
 
 fn refuse(look: &mut Look<'_, '_>, node: Node<'_>, name: &str) {
@@ -205,8 +208,14 @@ fn trap(look: &mut Look<'_, '_>, rest: &[Argument<'_>]) {
         let is_option = script.starts_with('-');
         is_option
             || look.scripts > 0
-                && super::look(script, look.rules, &look.functions, look.scripts - 1, &mut findings)
-                    .is_ok()
+                && super::look(
+                    script,
+                    look.rules,
+                    Some(&look.functions),
+                    look.scripts - 1,
+                    &mut findings,
+                )
+                .is_ok()
                 && findings.is_empty()
     });
     if !is_plain {

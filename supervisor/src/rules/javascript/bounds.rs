@@ -13,6 +13,8 @@ use super::words::{self, Word};
 /// The most brackets, and the most of anything that nests, within each other.
 const BRACKETS_MOST: usize = 128;
 const NESTED_MOST: usize = 1000;
+/// As much as is read in search of what closes regular expressions that are none.
+const SOUGHT_BYTES: usize = 16 << 20;
 
 /// Where a source cannot be looked at, and why.
 pub(super) struct Bound {
@@ -37,6 +39,7 @@ pub(super) fn check(source: &str, is_typescript: bool) -> Result<u32, Bound> {
         before: Before::Operator,
         is_header: false,
         is_new_line: true,
+        sought: 0,
     };
     while scan.step()? {
         scan.deepest = scan.deepest.max(scan.nested);
@@ -90,6 +93,7 @@ struct Scan<'a> {
     /// Whether the bracket that comes is what `if` and its like test.
     is_header: bool,
     is_new_line: bool,
+    sought: usize,
 }
 
 impl<'a> Scan<'a> {
@@ -282,7 +286,16 @@ impl<'a> Scan<'a> {
 
     /// A slash that is no comment.
     fn slash(&mut self) -> Result<bool, Bound> {
+        if matches!(self.before, Before::Operand | Before::Dot) {
+            return self.punctuation();
+        }
         let end = regex_length(self.rest());
+        if end.is_none() {
+            self.sought += line_end(self.source, self.at) - self.at;
+        }
+        if self.sought > SOUGHT_BYTES {
+            return Err(self.bound("too many slashes may divide", "break the line"));
+        }
         match (self.before, end) {
             (Before::Operand | Before::Dot, _) | (Before::Brace | Before::Either, None) => {
                 self.punctuation()

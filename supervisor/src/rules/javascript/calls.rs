@@ -2,7 +2,7 @@
 
 use oxc_ast::ast::{Argument, CallExpression, Expression};
 
-use super::members::{constant, is_key};
+use super::members::{constant, is_constant, is_key};
 use super::{Look, imports};
 
 pub(super) fn check<'a>(look: &mut Look<'_, 'a>, call: &CallExpression<'a>) {
@@ -60,5 +60,5 @@ fn key_arguments<'a>(look: &mut Look<'_, 'a>, call: &CallExpression<'a>) {
 }
 
 fn is_text<'a>(look: &Look<'_, 'a>, expression: &Expression<'a>) -> bool {
-    matches!(expression, Expression::TemplateLiteral(_)) || constant(look, expression).is_some()
+    matches!(expression, Expression::TemplateLiteral(_)) || is_constant(look, expression)
 }

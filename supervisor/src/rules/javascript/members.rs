@@ -10,6 +10,8 @@ use crate::rules::lists::javascript as lists;
 
 /// Steps that are followed to the text of an expression.
 const STEPS: u32 = 16;
+/// Longer than any name on a list. Of a longer text as much is kept as tells that it is longer.
+const TEXT_BYTES: usize = 256;
 const RULE: &str = "javascript/prototype";
 
 pub(super) fn check<'a>(look: &mut Look<'_, 'a>, id: NodeId, kind: AstKind<'a>) {
@@ -46,33 +48,52 @@ pub(super) fn is_key(key: &str) -> bool {
 
 /// The text of an expression that is always the same.
 pub(super) fn constant<'a>(look: &Look<'_, 'a>, expression: &Expression<'a>) -> Option<String> {
+    folded(look, expression).filter(|text| text.len() <= TEXT_BYTES)
+}
+
+/// Whether an expression is always the same text, however long.
+pub(super) fn is_constant<'a>(look: &Look<'_, 'a>, expression: &Expression<'a>) -> bool {
+    folded(look, expression).is_some()
+}
+
+fn folded<'a>(look: &Look<'_, 'a>, expression: &Expression<'a>) -> Option<String> {
     let mut steps = STEPS;
     fold(look, expression, &mut steps)
+}
+
+fn extend(text: &mut String, more: &str) {
+    let room = (TEXT_BYTES + 1).saturating_sub(text.len());
+    text.push_str(more.get(..more.ceil_char_boundary(room)).unwrap_or_default());
 }
 
 fn fold<'a>(look: &Look<'_, 'a>, expression: &Expression<'a>, steps: &mut u32) -> Option<String> {
     *steps = steps.checked_sub(1)?;
     match expression.get_inner_expression() {
-        Expression::StringLiteral(text) => Some(text.value.to_string()),
+        Expression::StringLiteral(literal) => {
+            let mut text = String::new();
+            extend(&mut text, literal.value.as_str());
+            Some(text)
+        }
         Expression::TemplateLiteral(template) => {
             let mut text = String::new();
             let mut holes = template.expressions.iter();
             for part in &template.quasis {
-                text.push_str(part.value.cooked.as_ref()?.as_str());
+                extend(&mut text, part.value.cooked.as_ref()?.as_str());
                 if let Some(hole) = holes.next() {
-                    text.push_str(&fold(look, hole, steps)?);
+                    extend(&mut text, &fold(look, hole, steps)?);
                 }
             }
             Some(text)
         }
         Expression::BinaryExpression(sum) if sum.operator.as_str() == "+" => {
-            let left = fold(look, &sum.left, steps)?;
-            Some(left + &fold(look, &sum.right, steps)?)
+            let mut text = fold(look, &sum.left, steps)?;
+            extend(&mut text, &fold(look, &sum.right, steps)?);
+            Some(text)
         }
         Expression::Identifier(name) => {
             let scoping = look.semantic.scoping();
             let symbol = scoping.get_reference(name.reference_id.get()?).symbol_id()?;
-            if scoping.symbol_is_mutated(symbol) {
+            if look.is_mutated(symbol) {
                 return None;
             }
             match look.semantic.nodes().kind(scoping.symbol_declaration(symbol)) {

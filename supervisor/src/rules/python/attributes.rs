@@ -2,7 +2,7 @@
 
 use std::ops::Range;
 
-use ruff_python_ast::{Expr, ExprAttribute, ExprContext, ExprSubscript};
+use ruff_python_ast::{Expr, ExprAttribute, ExprContext, ExprName, ExprSubscript};
 
 use super::walk::Walker;
 use super::{bytes, place};
@@ -76,8 +76,9 @@ impl Walker<'_, '_, '_> {
     }
 
     /// What a class pattern reads by position are attributes with the names that this holds.
-    pub(super) fn match_args(&mut self, target: &Expr, value: &Expr) {
-        if target.as_name_expr().is_none_or(|name| name.id != "__match_args__") {
+    pub(super) fn match_args(&mut self, targets: &[Expr], value: &Expr) {
+        let is_it = |name: &ExprName| name.id == "__match_args__";
+        if !targets.iter().any(|target| target.as_name_expr().is_some_and(is_it)) {
             return;
         }
         let names = match value {

@@ -79,6 +79,9 @@ impl Walker<'_, '_, '_> {
             }
             _ => Vec::new(),
         };
+        // Each is looked at once, however often it formats.
+        let texts: Vec<_> =
+            texts.into_iter().filter(|text| self.formats.insert(place(*text).start)).collect();
         for text in texts {
             let found = format::attributes(text.value.to_str()).find(|name| is_reflection(name));
             if let Some(name) = found {

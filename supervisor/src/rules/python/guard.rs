@@ -33,8 +33,20 @@ pub(in crate::rules) fn guard<'a>(rules: &Rules, paths: impl Iterator<Item = &'a
     text
 }
 
+/// The module that a file of a run is to the others. One with a name that is on a list would admit the
+/// module that is meant by it everywhere else: interpreters may have that loaded before the run.
+pub(in crate::rules) fn own_module(path: &str) -> Option<String> {
+    let name = module_name(path)?;
+    let first = name.split('.').next().unwrap_or_default();
+    let is_listed = [&lists::LIBRARY, &lists::MODULES, &lists::ALWAYS]
+        .into_iter()
+        .chain(lists::GROUPS.iter().map(|group| &group.modules))
+        .any(|list| list.has(first));
+    (!is_listed).then_some(name)
+}
+
 /// The name under which a file below `/work` is imported.
-pub(in crate::rules) fn module_name(path: &str) -> Option<String> {
+fn module_name(path: &str) -> Option<String> {
     let name = path.strip_suffix("/__init__.py").or_else(|| path.strip_suffix(".py"))?;
     let is_name = |part: &str| {
         let is_start = part.starts_with(|c: char| c.is_alphabetic() || c == '_');

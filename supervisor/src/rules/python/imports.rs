@@ -113,7 +113,11 @@ pub(super) fn is_allowed(module: &str, rules: &Rules) -> bool {
         |listed: &str| listed.strip_prefix(module).is_some_and(|rest| rest.starts_with('.'));
     is_listed(module, rules)
         || rules.mode >= Mode::Standard
-            && (lists::MODULES.iter().any(leads) || rules.modules.iter().any(|it| leads(it)))
+            && (lists::MODULES.iter().any(leads) || {
+                // In their order, what is below a module follows it and its dot.
+                let from = format!("{module}.");
+                rules.modules.range(from.clone()..).next().is_some_and(|it| it.starts_with(&from))
+            })
 }
 
 /// Whether a module itself is on the list or was added to it.

@@ -8,12 +8,17 @@ use ruff_python_ast::{
 };
 use ruff_text_size::Ranged;
 
+/// As many values of one name as are remembered, and as long a name of a module. What is beyond may be
+/// anything, and is left to the guard.
+const VALUES_MOST: usize = 16;
+const MODULE_BYTES_MOST: usize = 256;
+
 /// What one name stands for in one scope.
 #[derive(Debug, Default)]
 pub(super) struct Binding<'a> {
-    /// Modules and what is in them, by their full names.
-    pub(super) imported: Vec<String>,
-    /// What it was given.
+    /// The module, or what is in one, that it was first, by its full name.
+    pub(super) imported: Option<String>,
+    /// The names, attributes and texts that it was given, the first of them.
     pub(super) values: Vec<&'a Expr>,
     /// Where it is first bound whatever happens; nowhere, and the builtin may show through.
     pub(super) firm_from: Option<u32>,
@@ -97,6 +102,10 @@ impl<'a> Scope<'a> {
     fn import(&mut self, alias: &'a Alias, from: Option<&str>) {
         let at = alias.range().start().into();
         let full = alias.name.as_str();
+        if full.len() + from.map_or(0, str::len) > MODULE_BYTES_MOST {
+            self.bind(alias.asname.as_ref().unwrap_or(&alias.name).as_str(), at);
+            return;
+        }
         let (name, stands_for) = match (&alias.asname, from) {
             (Some(name), None) => (name.as_str(), full.to_owned()),
             (Some(name), Some(from)) => (name.as_str(), format!("{from}.{full}")),
@@ -106,12 +115,19 @@ impl<'a> Scope<'a> {
                 (first, first.to_owned())
             }
         };
-        self.bind(name, at).imported.push(stands_for);
+        self.bind(name, at).imported.get_or_insert(stands_for);
     }
 
     fn assign(&mut self, target: &'a Expr, value: &'a Expr) {
         if let Expr::Name(name) = target {
-            self.bind(name.id.as_str(), name.range.start().into()).values.push(value);
+            let binding = self.bind(name.id.as_str(), name.range.start().into());
+            let tells = matches!(
+                value,
+                Expr::Name(_) | Expr::Attribute(_) | Expr::Named(_) | Expr::StringLiteral(_)
+            );
+            if tells && binding.values.len() < VALUES_MOST {
+                binding.values.push(value);
+            }
         }
     }
 

@@ -1,5 +1,6 @@
 //! The walk over a tree, and what a name means where it stands.
 
+use std::collections::{HashMap, HashSet};
 use std::ops::Range;
 
 use ruff_python_ast::visitor::{self, Visitor};
@@ -18,19 +19,31 @@ use crate::{Mode, Rules};
 
 /// A name stands for what it was given, and that for what it was given before.
 const STEPS: usize = 3;
+/// Longer than the full name of anything on a list.
+const DOTS: usize = 8;
 
 pub(super) struct Walker<'a, 'f, 'source> {
     pub(super) rules: &'f Rules,
     pub(super) findings: &'f mut Findings<'source>,
     scopes: Vec<Scope<'a>>,
+    /// Which of them bind a name: they may be many, and names more.
+    bound_in: HashMap<&'a str, Vec<usize>>,
+    /// Where the texts stand whose fields were looked at.
+    pub(super) formats: HashSet<usize>,
     /// The functions around.
     pub(super) functions: Vec<&'a str>,
 }
 
 pub(super) fn walk(body: &[Stmt], rules: &Rules, findings: &mut Findings<'_>) {
-    let scopes = vec![Scope::of(Kind::Module, body)];
-    let mut walker = Walker { rules, findings, scopes, functions: Vec::new() };
-    walker.visit_body(body);
+    let mut walker = Walker {
+        rules,
+        findings,
+        scopes: Vec::new(),
+        bound_in: HashMap::new(),
+        formats: HashSet::new(),
+        functions: Vec::new(),
+    };
+    walker.within(Scope::of(Kind::Module, body), |walker| walker.visit_body(body));
 }
 
 impl<'a> Walker<'a, '_, '_> {
@@ -50,7 +63,7 @@ impl<'a> Walker<'a, '_, '_> {
 
     /// What a name is bound to, if it is bound here.
     pub(super) fn binding(&self, name: &str) -> Option<&Binding<'a>> {
-        self.seen().find_map(|(_, scope)| scope.binding(name))
+        self.seen(name).find_map(|(_, scope)| scope.binding(name))
     }
 
     /// The builtin that an expression may be, by way of one other name at most.
@@ -68,34 +81,35 @@ impl<'a> Walker<'a, '_, '_> {
 
     /// The full name of the module, or of what a module holds, that an expression may be.
     pub(super) fn imported(&self, expr: &Expr) -> Option<String> {
-        self.imported_within(expr, STEPS)
+        self.imported_within(expr, STEPS, DOTS)
     }
 
-    fn imported_within(&self, expr: &Expr, steps: usize) -> Option<String> {
+    fn imported_within(&self, expr: &Expr, steps: usize, dots: usize) -> Option<String> {
         match expr {
             Expr::Name(name) => {
                 let binding = self.binding(&name.id)?;
-                if let Some(full) = binding.imported.first() {
+                if let Some(full) = &binding.imported {
                     return Some(full.clone());
                 }
                 let steps = steps.checked_sub(1)?;
                 let mut values = binding.values.iter().take(8);
-                values.find_map(|value| self.imported_within(value, steps))
+                values.find_map(|value| self.imported_within(value, steps, dots))
             }
             Expr::Attribute(attribute) => {
-                let of = self.imported_within(&attribute.value, steps)?;
+                let of = self.imported_within(&attribute.value, steps, dots.checked_sub(1)?)?;
                 Some(imports::within(&of, &attribute.attr, self.rules))
             }
-            Expr::Named(named) => self.imported_within(&named.value, steps),
+            Expr::Named(named) => self.imported_within(&named.value, steps, dots),
             _ => None,
         }
     }
 
-    fn seen(&self) -> impl Iterator<Item = (bool, &Scope<'a>)> {
+    fn seen(&self, name: &str) -> impl Iterator<Item = (bool, &Scope<'a>)> {
         let innermost = self.scopes.len().saturating_sub(1);
         // What a class binds is not seen from the functions in it.
-        let scopes = self.scopes.iter().enumerate().rev();
-        scopes
+        let places = self.bound_in.get(name).into_iter().flatten().rev();
+        places
+            .filter_map(|at| Some((*at, self.scopes.get(*at)?)))
             .filter(move |(at, scope)| *at == innermost || scope.kind != Kind::Class)
             .map(move |(at, scope)| (at == innermost, scope))
     }
@@ -103,7 +117,8 @@ impl<'a> Walker<'a, '_, '_> {
     /// Whether a name is surely no builtin.
     fn is_hidden(&self, name: &ExprName) -> bool {
         let at = name.range.start().into();
-        self.seen().any(|(is_innermost, scope)| scope.hides(&name.id, is_innermost.then_some(at)))
+        self.seen(&name.id)
+            .any(|(is_innermost, scope)| scope.hides(&name.id, is_innermost.then_some(at)))
     }
 
     fn name(&mut self, name: &ExprName) {
@@ -189,9 +204,16 @@ impl<'a> Walker<'a, '_, '_> {
     }
 
     fn within(&mut self, scope: Scope<'a>, walk: impl FnOnce(&mut Self)) {
+        for name in scope.names.keys() {
+            self.bound_in.entry(name).or_default().push(self.scopes.len());
+        }
         self.scopes.push(scope);
         walk(self);
-        self.scopes.pop();
+        for name in self.scopes.pop().iter().flat_map(|scope| scope.names.keys()) {
+            if let Some(places) = self.bound_in.get_mut(name) {
+                places.pop();
+            }
+        }
     }
 
     fn identifier(&mut self, name: Option<&Identifier>) {
@@ -203,17 +225,21 @@ impl<'a> Walker<'a, '_, '_> {
 
 impl<'a> Visitor<'a> for Walker<'a, '_, '_> {
     fn visit_stmt(&mut self, stmt: &'a Stmt) {
+        if self.findings.is_full() {
+            return;
+        }
         match stmt {
             Stmt::FunctionDef(def) => self.function(def),
             Stmt::ClassDef(class) => self.class(class),
             Stmt::Import(import) => self.import(import),
             Stmt::ImportFrom(import) => self.import_from(import),
             Stmt::Assign(assign) => {
-                assign.targets.iter().for_each(|target| self.match_args(target, &assign.value));
+                self.match_args(&assign.targets, &assign.value);
                 visitor::walk_stmt(self, stmt);
             }
             Stmt::AnnAssign(assign) => {
-                assign.value.iter().for_each(|value| self.match_args(&assign.target, value));
+                let target = std::slice::from_ref(&*assign.target);
+                assign.value.iter().for_each(|value| self.match_args(target, value));
                 visitor::walk_stmt(self, stmt);
             }
             Stmt::Global(global) => {

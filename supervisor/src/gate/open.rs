@@ -46,7 +46,7 @@ pub(super) struct Shared {
 /// What all buffers of one run may take together, which nobody charges to it.
 const BUFFERS_BYTES: usize = 32 * 1024 * 1024;
 const LEAST_BUFFER_BYTES: usize = 4 * 1024;
-const MOST_BUFFER_BYTES: usize = 64 * 1024;
+const MOST_BUFFER_BYTES: usize = 256 * 1024;
 /// New connections, and questions for names: more than a program needs, less than a processor.
 const ARRIVALS_PER_S: u64 = 1000;
 const QUESTIONS_PER_S: u64 = 1000;

@@ -19,6 +19,12 @@ const LEVELS_MOST: u32 = 200;
 /// Steps of the parser, in hundreds, for any script and for each of its bytes.
 const STEPS: usize = 4000;
 const STEPS_PER_BYTE: usize = 2;
+/// A longer script is none that somebody reads. What the parser does with one that makes no sense
+/// grows with the square of its length.
+const SCRIPT_BYTES: usize = 32 * 1024;
+/// Here-documents and pipes of a whole script.
+const HEREDOCS_OF_ALL: usize = 128;
+const PIPES_MOST: usize = 1000;
 /// Here-documents that begin on one line: each of them is read again for the next.
 const HEREDOCS_MOST: usize = 16;
 /// Scripts within the strings of scripts: what a trap runs.
@@ -68,8 +74,21 @@ fn look<'source>(
     let refused = |message: &str, advice: &str| {
         Box::new(single(source, 0..0, "bash/bounds", message, advice))
     };
+    if source.len() > SCRIPT_BYTES {
+        return Err(refused("the script is longer than is looked at", "pass data as input files"));
+    }
+    if source.contains('\0') {
+        return Err(refused("the script holds a NUL", "write it without"));
+    }
     if source.lines().any(|line| line.matches("<<").count() > HEREDOCS_MOST) {
         return Err(refused("too many here-documents begin on one line", "begin one on each line"));
+    }
+    // A parser that has lost its way tries again at each of them.
+    if source.matches("<<").count() > HEREDOCS_OF_ALL || source.matches('|').count() > PIPES_MOST {
+        return Err(refused(
+            "the script has more pipes or here-documents than are looked at",
+            "split it up",
+        ));
     }
     if nests_deep(source) {
         return Err(refused("the script nests deeper than is looked at", "split it up"));

@@ -55,7 +55,7 @@ struct Look<'look, 'source> {
 /// What a script defines itself, and from where on; and what the script around it does.
 struct Functions<'look> {
     own: BTreeMap<String, usize>,
-    outer: Option<&'look Functions<'look>>,
+    outer: Option<&'look Self>,
 }
 
 impl Functions<'_> {

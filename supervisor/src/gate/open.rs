@@ -45,6 +45,7 @@ pub(super) struct Shared {
 
 /// What all buffers of one run may take together, which nobody charges to it.
 const BUFFERS_BYTES: usize = 32 * 1024 * 1024;
+const PIECES_PER_S: u64 = 16;
 const LEAST_BUFFER_BYTES: usize = 4 * 1024;
 const MOST_BUFFER_BYTES: usize = 256 * 1024;
 /// New connections, and questions for names: more than a program needs, less than a processor.
@@ -77,6 +78,9 @@ impl Gate {
             )));
         }
         let connections = usize::try_from(limits.connections).unwrap_or(usize::MAX);
+        // What passes in one piece is not slowed down within it.
+        let at_once =
+            usize::try_from(limits.network_bytes_per_s / PIECES_PER_S).unwrap_or(usize::MAX);
         let shared = Arc::new(Shared {
             table,
             bindings,
@@ -87,6 +91,7 @@ impl Gate {
             arrivals: Pace::new(ARRIVALS_PER_S, AT_ONCE),
             questions: Pace::new(QUESTIONS_PER_S, AT_ONCE),
             buffer_bytes: (BUFFERS_BYTES / connections.saturating_mul(2).max(1))
+                .min(at_once)
                 .clamp(LEAST_BUFFER_BYTES, MOST_BUFFER_BYTES),
             unsaid: watch::Sender::new(0),
         });

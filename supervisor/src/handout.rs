@@ -3,10 +3,14 @@
 use std::io::{self, IoSliceMut};
 use std::mem::MaybeUninit;
 use std::os::fd::OwnedFd;
+use std::os::unix::net::UnixStream as StdStream;
 
 use belljar_protocol::Network;
 use nix::sys::socket::{AddressFamily, SockFlag, SockType, socketpair};
 use rustix::net::{RecvAncillaryBuffer, RecvAncillaryMessage, RecvFlags, ReturnFlags, recvmsg};
+
+use tokio::io::Interest;
+use tokio::net::UnixStream;
 
 use crate::Error;
 
@@ -29,18 +33,20 @@ impl Handout {
         Ok(Some((Self { ours, doors: gateway.doors.len() }, theirs)))
     }
 
-    /// Takes them, in the order in which they were asked for. Never waits: a worker that says that
-    /// it is confined has sent them all.
+    /// Takes them, in the order in which they were asked for, and says so to the worker, which
+    /// waits for it. Over when the worker is gone.
     ///
     /// # Errors
     /// [`Error::Protocol`] when they are more or fewer than were asked for.
-    pub(crate) fn take(self) -> Result<Vec<OwnedFd>, Error> {
+    pub(crate) async fn take(self) -> Result<Vec<OwnedFd>, Error> {
+        let untaken =
+            |error| Error::Worker("the sockets of a jar could not be taken".to_owned(), error);
+        let socket = waiting(self.ours).map_err(untaken)?;
         let mut sockets = Vec::with_capacity(self.doors);
         while sockets.len() < self.doors {
             let before = sockets.len();
-            let (said, flags) = receive(&self.ours, &mut sockets).map_err(|error| {
-                Error::Worker("the sockets of a jar could not be taken".to_owned(), error)
-            })?;
+            let next = || receive(&socket, &mut sockets);
+            let (said, flags) = socket.async_io(Interest::READABLE, next).await.map_err(untaken)?;
             let came = sockets.len() - before;
             let is_whole = !flags.intersects(ReturnFlags::TRUNC | ReturnFlags::CTRUNC);
             if !is_whole || came == 0 || came != said || sockets.len() > self.doors {
@@ -48,12 +54,20 @@ impl Handout {
                 return Err(Error::Protocol(what));
             }
         }
+        socket.try_write(&[1]).map_err(untaken)?;
         Ok(sockets)
     }
 }
 
+/// The socket as tokio waits for it.
+fn waiting(socket: OwnedFd) -> io::Result<UnixStream> {
+    let stream = StdStream::from(socket);
+    stream.set_nonblocking(true)?;
+    UnixStream::from_std(stream)
+}
+
 /// One datagram: how many it says there are, and what became of it on the way.
-fn receive(socket: &OwnedFd, sockets: &mut Vec<OwnedFd>) -> io::Result<(usize, ReturnFlags)> {
+fn receive(socket: &UnixStream, sockets: &mut Vec<OwnedFd>) -> io::Result<(usize, ReturnFlags)> {
     let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(HANDFUL))];
     let mut rights = RecvAncillaryBuffer::new(&mut space);
     let mut count = [0];
@@ -102,36 +116,37 @@ mod tests {
         assert!(Handout::of(&Network::Loopback).unwrap().is_none());
     }
 
-    #[test]
-    fn all_that_were_asked_for_come_in_as_few_datagrams_as_they_fit_in() {
+    #[tokio::test]
+    async fn all_that_were_asked_for_come_in_as_few_datagrams_as_they_fit_in() {
         let (handout, worker) = of(640);
         (0..10).for_each(|_| hand(&worker, &[64], 64));
-        assert_eq!(handout.take().unwrap().len(), 640);
+        assert_eq!(handout.take().await.unwrap().len(), 640);
         let (handout, worker) = of(65);
         hand(&worker, &[64], 64);
         hand(&worker, &[1], 1);
-        assert_eq!(handout.take().unwrap().len(), 65);
+        assert_eq!(handout.take().await.unwrap().len(), 65);
     }
 
-    #[test]
-    fn whoever_hands_out_something_else_is_no_worker_of_ours() {
+    #[tokio::test]
+    async fn whoever_hands_out_something_else_is_no_worker_of_ours() {
         for (said, many) in
             [(&[2][..], 1), (&[1], 2), (&[0], 0), (&[3], 3), (&[2, 2], 2), (&[65], 65)]
         {
             let (handout, worker) = of(2);
             hand(&worker, said, many);
-            let refused = handout.take();
+            let refused = handout.take().await;
             assert!(matches!(refused, Err(Error::Protocol(_))), "{said:?} {many}: {refused:?}");
         }
     }
 
-    #[test]
-    fn nobody_is_waited_for() {
+    #[tokio::test]
+    async fn a_worker_that_is_gone_is_not_waited_for() {
         let (handout, worker) = of(2);
         hand(&worker, &[1], 1);
-        assert!(matches!(handout.take(), Err(Error::Worker(..))));
+        drop(worker);
+        assert!(handout.take().await.is_err());
         let (handout, worker) = of(1);
         drop(worker);
-        assert!(handout.take().is_err());
+        assert!(handout.take().await.is_err());
     }
 }

@@ -134,10 +134,18 @@ pub(crate) async fn confine(
     raised.channel.send(&Order::Job(Box::new(job)), &lent).await?;
     drop(lent);
     drop(fds);
-    let confined = raised.await_confined(&ceilings, limits).await?;
-    if let Some(handout) = handout {
-        raised.doors = handout.take()?;
-    }
+    let taken = async {
+        match handout {
+            Some(handout) => timeout(PATIENCE, handout.take()).await.map_err(|_| {
+                failed("a worker did not hand out its sockets", io::ErrorKind::TimedOut)
+            })?,
+            None => Ok(Vec::new()),
+        }
+    };
+    // A worker that cannot go on says why, and is believed before what it handed out.
+    let (confined, doors) = tokio::join!(raised.await_confined(&ceilings, limits), taken);
+    let confined = confined?;
+    raised.doors = doors?;
     if let Some(tree) = raised.tree.as_mut().filter(|_| has_network) {
         tree.count_connections();
     }

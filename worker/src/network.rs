@@ -10,7 +10,7 @@ use nix::sys::socket::{
     sockopt,
 };
 
-use crate::control::send_with;
+use crate::control::{receive_with, send_with};
 use crate::stopwatch::{Failure, Step, best_effort, doing};
 use crate::sys;
 
@@ -83,7 +83,12 @@ fn hand_out(gateway: &Gateway, gate: &OwnedFd) -> Step {
         let count = u8::try_from(fds.len()).unwrap_or(u8::MAX);
         send_with(gate, &[count], &fds).map_err(doing("hand out sockets"))?;
     }
-    Ok(())
+    // What is on its way counts against the descriptors of whoever sends next (ETOOMANYREFS of
+    // unix(7)), and by then they are few.
+    match receive_with(gate, &mut [0]).map_err(doing("await that sockets are taken"))? {
+        (0, _) => Err(Failure::because("hand out sockets", "nobody took them")),
+        _ => Ok(()),
+    }
 }
 
 fn open_door(door: Door) -> Step<OwnedFd> {

@@ -21,9 +21,11 @@ mod filled;
 mod hello;
 mod judge;
 mod relay;
+mod stream;
 mod upstream;
 
 mod audit;
+mod carrier;
 mod meter;
 
 #[cfg(test)]

@@ -10,7 +10,7 @@ use tokio::time::timeout;
 use super::audit::End;
 use super::door::{finish, reach, through};
 use super::open::{Shared, Unsaid};
-use super::relay::{read, write_all};
+use super::stream::{read, write_all};
 use super::table::Target;
 use crate::network::host_name;
 

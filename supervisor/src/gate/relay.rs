@@ -10,8 +10,10 @@ use tokio::task::coop::consume_budget;
 use tokio::time::{Instant, sleep, timeout_at};
 
 use super::audit::{End, Flow};
+use super::carrier::Carrier;
 use super::hello::{Hello, Said};
 use super::open::{Shared, Unsaid};
+use super::stream::read;
 
 /// One connection, with both its ends.
 pub(super) struct Link<'a> {
@@ -38,8 +40,8 @@ impl Link<'_> {
         let out = async {
             let _unsaid = unsaid;
             let said = self.greeting(early).await?;
-            self.write(Way::Out, &said).await?;
-            drop(said);
+            let bytes = said.len();
+            self.pass(Way::Out, &Carrier::holding(said), bytes).await?;
             self.pump(Way::Out).await?;
             self.flow.has_said_all();
             Ok(())
@@ -86,37 +88,34 @@ impl Link<'_> {
     /// Everything one side says, to its last word.
     async fn pump(&self, way: Way) -> Result<(), End> {
         let (from, to) = self.ends(way);
+        let mut carrier = Carrier::new(self.shared.buffer_bytes);
         loop {
-            from.readable().await.map_err(|_| End::Reset)?;
-            // Who waits holds no buffer.
-            let mut buffer = vec![0; self.shared.buffer_bytes];
-            loop {
-                // Who is never made to wait makes nobody else wait.
-                consume_budget().await;
-                match from.try_read(&mut buffer) {
-                    Ok(0) => {
-                        // The other side may be gone already.
-                        return shutdown(to.as_raw_fd(), Shutdown::Write).map_err(|_| End::Reset);
-                    }
-                    Ok(read) => {
-                        self.write(way, buffer.get(..read).unwrap_or_default()).await?;
-                    }
-                    Err(error) if error.kind() == ErrorKind::WouldBlock => break,
-                    Err(_) => return Err(End::Reset),
+            // Who is never made to wait makes nobody else wait.
+            consume_budget().await;
+            match carrier.take(from) {
+                Ok(0) => break,
+                Ok(taken) => self.pass(way, &carrier, taken).await?,
+                Err(error) if error.kind() == ErrorKind::WouldBlock => {
+                    carrier.rest();
+                    from.readable().await.map_err(|_| End::Reset)?;
                 }
+                Err(_) => return Err(End::Reset),
             }
         }
+        // The other side may be gone already.
+        shutdown(to.as_raw_fd(), Shutdown::Write).map_err(|_| End::Reset)
     }
 
-    async fn write(&self, way: Way, bytes: &[u8]) -> Result<(), End> {
+    /// As much of what was taken as may pass.
+    async fn pass(&self, way: Way, carrier: &Carrier, taken: usize) -> Result<(), End> {
         let (_, to) = self.ends(way);
-        let allowed = self.shared.meter.take(bytes.len());
-        write_all(to, bytes.get(..allowed).unwrap_or_default()).await?;
+        let allowed = self.shared.meter.take(taken);
+        carrier.give(to, allowed).await?;
         match way {
             Way::Out => self.shared.audit.sent(self.flow, allowed),
             Way::Back => self.shared.audit.received(self.flow, allowed),
         }
-        if allowed < bytes.len() {
+        if allowed < taken {
             self.shared.audit.too_many_bytes();
             return Err(End::NetworkBytes);
         }
@@ -133,27 +132,4 @@ impl Link<'_> {
             Way::Back => (self.server, self.client),
         }
     }
-}
-
-pub(super) async fn read(from: &TcpStream, buffer: &mut [u8]) -> Result<usize, End> {
-    loop {
-        from.readable().await.map_err(|_| End::Reset)?;
-        match from.try_read(buffer) {
-            Err(error) if error.kind() == ErrorKind::WouldBlock => {}
-            read => return read.map_err(|_| End::Reset),
-        }
-    }
-}
-
-pub(super) async fn write_all(to: &TcpStream, mut bytes: &[u8]) -> Result<(), End> {
-    while !bytes.is_empty() {
-        match to.try_write(bytes) {
-            Ok(written) => bytes = bytes.get(written..).unwrap_or_default(),
-            Err(error) if error.kind() == ErrorKind::WouldBlock => {
-                to.writable().await.map_err(|_| End::Reset)?;
-            }
-            Err(_) => return Err(End::Reset),
-        }
-    }
-    Ok(())
 }

@@ -185,7 +185,8 @@ fn interfaces() -> Finding {
     tries.finding()
 }
 
-/// Connecting a datagram socket sends nothing: it succeeds as soon as there is a route.
+/// Connecting a datagram socket sends nothing: it succeeds as soon as there is a route. Behind a
+/// gate every address is the jar's own, and what goes there comes from the jar's own.
 fn routes() -> Finding {
     let mut tries = Tries::of_network();
     for remote in [
@@ -199,7 +200,12 @@ fn routes() -> Finding {
     ] {
         tries.attempt(&format!("UDP to {remote}"), || {
             let any = if remote.starts_with('[') { "[::]:0" } else { "0.0.0.0:0" };
-            UdpSocket::bind(any).and_then(|socket| socket.connect(remote)).map_err(errno)
+            let socket = UdpSocket::bind(any).map_err(errno)?;
+            socket.connect(remote).map_err(errno)?;
+            match socket.local_addr() {
+                Ok(own) if own.ip().is_loopback() => Err(nix::errno::Errno::ENETUNREACH),
+                other => other.map_err(errno),
+            }
         });
     }
     tries.finding()

@@ -23,10 +23,12 @@ use crate::sys;
 pub(super) fn hear() -> Step<OwnedFd> {
     let interface = if_nametoindex(LOOPBACK).map_err(doing("find the loopback interface"))?;
     let socket = open(interface).map_err(doing("open a packet socket"))?;
-    add_route(interface, libc::AF_INET, &Ipv4Addr::LOCALHOST.octets())
+    let (own, several) = (Ipv4Addr::LOCALHOST.octets(), Ipv4Addr::new(224, 0, 0, 0).octets());
+    add_routes(interface, libc::AF_INET, &own, (&several, 3))
         .map_err(doing("make every address local"))?;
     // Where there is no IPv6, there is nothing of it to refuse.
-    best_effort(add_route(interface, libc::AF_INET6, &Ipv6Addr::LOCALHOST.octets()));
+    let (own, several) = (Ipv6Addr::LOCALHOST.octets(), Ipv6Addr::new(0xff00, 0, 0, 0, 0, 0, 0, 0));
+    best_effort(add_routes(interface, libc::AF_INET6, &own, (&several.octets(), 8)));
     Ok(socket)
 }
 
@@ -40,18 +42,32 @@ fn open(interface: u32) -> std::io::Result<OwnedFd> {
     Ok(socket)
 }
 
-/// What `ip route add local default dev lo src OWN` asks for (rtnetlink(7)). What connects from
-/// nowhere in particular keeps an address of its own.
-fn add_route(interface: u32, family: i32, own: &[u8]) -> nix::Result<()> {
+/// What `ip route add local default dev lo src OWN` asks for (rtnetlink(7)): who connects from
+/// nowhere in particular does it from an address of its own. What means several at once (multicast,
+/// broadcast) is nobody's, as it was: to that no kernel answers.
+fn add_routes(
+    interface: u32,
+    family: i32,
+    own: &[u8],
+    (several, prefix): (&[u8], u8),
+) -> nix::Result<()> {
     let family = u8::try_from(family).map_err(|_| Errno::EAFNOSUPPORT)?;
-    let (bits, from_bits, tos, no_flags) = (0, 0, 0, [0; 4]);
-    let table = libc::RT_TABLE_LOCAL;
-    let (boot, scope) = (libc::RTPROT_BOOT, libc::RT_SCOPE_HOST);
-    let mut route = vec![family, bits, from_bits, tos, table, boot, scope, libc::RTN_LOCAL];
+    let mut local = route(family, 0, libc::RT_SCOPE_HOST, libc::RTN_LOCAL);
+    push_attribute(&mut local, libc::RTA_OIF, &interface.to_ne_bytes());
+    push_attribute(&mut local, libc::RTA_PREFSRC, own);
+    exchange(libc::RTM_NEWROUTE, &local)?;
+    let mut nobodys = route(family, prefix, libc::RT_SCOPE_UNIVERSE, libc::RTN_THROW);
+    push_attribute(&mut nobodys, libc::RTA_DST, several);
+    exchange(libc::RTM_NEWROUTE, &nobodys)
+}
+
+/// A `struct rtmsg`.
+fn route(family: u8, prefix: u8, scope: u8, kind: u8) -> Vec<u8> {
+    let (source_prefix, tos, no_flags) = (0, 0, [0; 4]);
+    let (table, boot) = (libc::RT_TABLE_LOCAL, libc::RTPROT_BOOT);
+    let mut route = vec![family, prefix, source_prefix, tos, table, boot, scope, kind];
     route.extend(no_flags);
-    push_attribute(&mut route, libc::RTA_OIF, &interface.to_ne_bytes());
-    push_attribute(&mut route, libc::RTA_PREFSRC, own);
-    exchange(libc::RTM_NEWROUTE, &route)
+    route
 }
 
 fn push_attribute(message: &mut Vec<u8>, kind: u16, value: &[u8]) {
@@ -101,7 +117,7 @@ const PROTOCOL_ICMPV6: u32 = libc::IPPROTO_ICMPV6.cast_unsigned();
 /// FIN, SYN, RST and ACK of a TCP header; the two that a kernel answers with.
 const TCP_FLAGS: u32 = 0x17;
 const TCP_REFUSED: u32 = 0x14;
-/// "Destination unreachable" of ICMP (RFC 792), and of ICMPv6 (RFC 4443).
+/// "Destination unreachable" of ICMP (RFC 792), and of `ICMPv6` (RFC 4443).
 const UNREACHABLE: u32 = 3;
 const UNREACHABLE_V6: u32 = 1;
 

@@ -1,5 +1,5 @@
 //! What the gate costs: a Python program that connects and loads, in a jar through the gate, and
-//! without a jar directly.
+//! without a jar directly; and what a grant costs at the start, to runs with one and without.
 
 use std::io::{Read, Write};
 use std::net::{Ipv4Addr, TcpListener, TcpStream};
@@ -33,6 +33,7 @@ with socket.create_connection(('127.0.0.1', port)) as connection:
         number -= read
 print(time.perf_counter() - began)
 ";
+const NOOP: &str = env!("CARGO_BIN_EXE_belljar-bench-noop");
 const CONNECTIONS: u32 = 200;
 const LOADED_BYTES: u64 = 256 << 20;
 const ADDED: Duration = Duration::from_micros(300);
@@ -40,6 +41,34 @@ const ADDED: Duration = Duration::from_micros(300);
 fn main() -> Result<(), Error> {
     let effort = Effort::asked_for(15)?;
     let jars = Jars::new()?;
+    starts(effort, &jars)?;
+    traffic(effort, &jars)
+}
+
+/// A program that does nothing. Whether a run could be granted something is nothing to it.
+fn starts(effort: Effort, jars: &Jars) -> Result<(), Error> {
+    const WITHOUT: &str = "no grant, and none possible";
+    let grants = || Egress { allowed: Allowed::Anything, ..Egress::default() };
+    let closed = Sandbox::builder("native").build()?;
+    let open = Sandbox::builder("native").egress(grants()).build()?;
+    let granted = Network::Gate(vec!["a.example.com:443".parse()?]);
+    let mut contest = Contest::default();
+    for (row, sandbox, network) in [
+        (WITHOUT, &closed, Network::None),
+        ("no grant, but some possible", &open, Network::None),
+        ("loopback", &open, Network::Loopback),
+        ("one grant", &open, granted),
+    ] {
+        let source = Source::program(NOOP).network(network);
+        contest.enter(row, move || jars.run(sandbox, &source).map(drop));
+    }
+    let table = contest.hold(effort.rounds.saturating_mul(10))?;
+    table.print("A native program that does nothing, and the network it is given", WITHOUT)?;
+    table.compare("no grant, but some possible", &[WITHOUT], Goal::AtMost(1.02))?;
+    Ok(table.compare("one grant", &[WITHOUT], Goal::Told)?)
+}
+
+fn traffic(effort: Effort, jars: &Jars) -> Result<(), Error> {
     let limits =
         Limits { network_bytes: 1 << 40, network_bytes_per_s: 1 << 36, ..Limits::strict() };
     let egress = Egress {
@@ -56,7 +85,7 @@ fn main() -> Result<(), Error> {
         ("a load of 256 MiB", LOAD, loads, LOADED_BYTES),
     ] {
         let each = if port == answers { CONNECTIONS } else { 1 };
-        let (jars, sandbox) = (&jars, &sandbox);
+        let sandbox = &sandbox;
         let args = [port.to_string(), number.to_string()];
         let direct_args = args.clone();
         contest.measure(&format!("{row}, directly"), move || {

@@ -1,4 +1,4 @@
-//! What the door costs: a run over the socket, JSON in and out, against the same run through the
+//! What the service costs: a run over the socket, JSON in and out, against the same run through the
 //! library.
 
 use std::io::Write as _;
@@ -6,7 +6,7 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use belljar::{Sandbox, SessionOptions, Source, Warm};
-use belljar_benches::{Contest, Door, Effort, Error, Jars, Service, Table, cpu_of};
+use belljar_benches::{Client, Contest, Effort, Error, Jars, Service, Table, cpu_of};
 use nix::time::{ClockId, clock_gettime};
 use serde_json::{Value, json};
 
@@ -17,7 +17,7 @@ const AT_ONCE: usize = 4;
 const REST: Duration = Duration::from_millis(15);
 
 const LIBRARY: &str = "python, forked, through the library";
-const DOOR: &str = "the same over the socket";
+const SERVED: &str = "the same over the socket";
 const CALL: &str = "call of a session, through the library";
 const DOOR_CALL: &str = "the same call over the socket";
 const FIRST: &str = "first byte, from its write to its event";
@@ -45,22 +45,22 @@ fn main() -> Result<(), Error> {
 
 fn latency(effort: Effort, jars: &Jars, sandbox: &Sandbox, service: &Service) -> Result<(), Error> {
     let source = Source::code(PRINT);
-    let mut door = service.connect()?;
+    let mut client = service.connect()?;
     let mut contest = Contest::default();
     // As its caller sees it, on another thread, as the other row is.
     contest.enter(LIBRARY, || jars.run(sandbox, &source).map(drop));
     contest.rest(REST);
-    contest.enter(DOOR, || run(&mut door));
+    contest.enter(SERVED, || run(&mut client));
     contest.rest(REST);
     let table = contest.hold(effort.rounds)?;
     table.print("A run, print(1)", LIBRARY)?;
-    Ok(table.exceed(DOOR, LIBRARY, MOST_ADDED)?)
+    Ok(table.exceed(SERVED, LIBRARY, MOST_ADDED)?)
 }
 
 fn calls(effort: Effort, jars: &Jars, sandbox: &Sandbox, service: &Service) -> Result<(), Error> {
     let session = jars.block_on(sandbox.open(SessionOptions::new()))?;
-    let mut door = service.connect()?;
-    let opened = door.ask("/v1/sessions", &json!({"runtime": "python"}))?;
+    let mut client = service.connect()?;
+    let opened = client.ask("/v1/sessions", &json!({"runtime": "python"}))?;
     let place = format!("/v1/sessions/{}/calls", text(&opened, "/id"));
     let call = json!({"code": "1 + 1"});
     let mut contest = Contest::default();
@@ -69,7 +69,7 @@ fn calls(effort: Effort, jars: &Jars, sandbox: &Sandbox, service: &Service) -> R
         answer.value.map(drop).ok_or_else(|| "no result".into())
     });
     contest.enter(DOOR_CALL, || {
-        let answer = door.ask(&place, &call)?;
+        let answer = client.ask(&place, &call)?;
         let is_two = text(&answer, "/result/text") == "2";
         is_two.then_some(()).ok_or_else(|| answer.to_string().into())
     });
@@ -80,11 +80,11 @@ fn calls(effort: Effort, jars: &Jars, sandbox: &Sandbox, service: &Service) -> R
 }
 
 fn first_byte(effort: Effort, service: &Service) -> Result<(), Error> {
-    let mut door = service.connect()?;
+    let mut client = service.connect()?;
     let mut table = Table::default();
     let body = json!({"runtime": "python", "code": STAMP});
     for _ in 0..effort.rounds {
-        door.follow("/v1/runs", &body, |event| {
+        client.follow("/v1/runs", &body, |event| {
             // What ends the line may be an event of its own.
             if let Ok(written) = text(event, "/content").trim().parse() {
                 let now = Duration::from(clock_gettime(ClockId::CLOCK_MONOTONIC)?);
@@ -109,7 +109,7 @@ fn processor(
 ) -> Result<(), Error> {
     let number = if effort.is_smoke { AT_ONCE } else { 250 };
     let own = std::process::id();
-    let (mut library, mut door) = (Duration::ZERO, Duration::ZERO);
+    let (mut library, mut served) = (Duration::ZERO, Duration::ZERO);
     let mut speeds = [0.0; 2];
     let blocks = effort.rounds.div_ceil(50);
     for _ in 0..blocks {
@@ -120,11 +120,11 @@ fn processor(
         let (before, began) = (service.cpu()?, Instant::now());
         at_once(service, number)?;
         speeds[1] += f64::from(u32::try_from(number)?) / began.elapsed().as_secs_f64();
-        door += service.cpu()?.saturating_sub(before);
+        served += service.cpu()?.saturating_sub(before);
         thread::sleep(REST);
     }
     let runs = u32::try_from(number * blocks)?;
-    let ratio = door.as_secs_f64() / library.as_secs_f64();
+    let ratio = served.as_secs_f64() / library.as_secs_f64();
     let word = if ratio <= MOST_ADDED_CPU { "met" } else { "MISSED" };
     let per_block = f64::from(u32::try_from(blocks)?);
     let speeds = speeds.map(|sum| sum / per_block);
@@ -132,7 +132,7 @@ fn processor(
         "\nprocessor time of a run, {AT_ONCE} at a time: library {:?}, service {:?}: {ratio:.2}x, \
          at most {MOST_ADDED_CPU}x: {word}",
         library / runs,
-        door / runs,
+        served / runs,
     ))?;
     note(&format!("runs in a second: library {:.0}, service {:.0}", speeds[0], speeds[1]))
 }
@@ -143,8 +143,8 @@ fn at_once(service: &Service, number: usize) -> Result<(), Error> {
         let clients: Vec<_> = (0..AT_ONCE)
             .map(|_| {
                 scope.spawn(|| {
-                    let mut door = service.connect().map_err(|error| error.to_string())?;
-                    (0..share).try_for_each(|_| run(&mut door).map_err(|error| error.to_string()))
+                    let mut client = service.connect().map_err(|error| error.to_string())?;
+                    (0..share).try_for_each(|_| run(&mut client).map_err(|error| error.to_string()))
                 })
             })
             .collect();
@@ -155,8 +155,8 @@ fn at_once(service: &Service, number: usize) -> Result<(), Error> {
     })
 }
 
-fn run(door: &mut Door) -> Result<(), Error> {
-    let ended = door.ask("/v1/runs", &json!({"runtime": "python", "code": PRINT}))?;
+fn run(client: &mut Client) -> Result<(), Error> {
+    let ended = client.ask("/v1/runs", &json!({"runtime": "python", "code": PRINT}))?;
     is_good(&ended).then_some(()).ok_or_else(|| ended.to_string().into())
 }
 

@@ -6,7 +6,7 @@
 
 mod below;
 mod bundle;
-mod door;
+mod client;
 mod job;
 mod launch;
 mod plot;
@@ -20,7 +20,7 @@ use std::time::{Duration, Instant};
 
 pub use below::{anonymous_bytes, descendants, private_dirty_bytes};
 pub use bundle::Place;
-pub use door::{Door, Service, cpu_of};
+pub use client::{Client, Service, cpu_of};
 pub use job::Job;
 pub use launch::{Jars, bare, beside, interpreter, unavailable};
 pub use plot::{Curve, Plot};

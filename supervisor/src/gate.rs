@@ -19,7 +19,7 @@ mod proxy;
 mod bound;
 mod filled;
 mod hello;
-mod judge;
+mod ranges;
 mod relay;
 mod stream;
 mod upstream;
@@ -31,6 +31,6 @@ mod meter;
 #[cfg(test)]
 mod tests;
 
-pub use judge::LOOPBACK_CAN_BE_OPENED;
 pub(crate) use layout::Layout;
 pub(crate) use open::Gate;
+pub use ranges::LOOPBACK_CAN_BE_OPENED;

@@ -11,9 +11,9 @@ use crate::runtime::LaunchFile;
 use crate::{Denied, Egress, Error, Limits, NetworkUse, Source};
 
 #[expect(dead_code, reason = "an operator's ranges are checked in every build, and used in one")]
-mod judge;
+mod ranges;
 
-pub use judge::LOOPBACK_CAN_BE_OPENED;
+pub use ranges::LOOPBACK_CAN_BE_OPENED;
 
 /// Of which there is none: nothing makes one.
 pub(crate) struct Layout {

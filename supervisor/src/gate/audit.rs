@@ -9,7 +9,7 @@ use std::time::Instant;
 
 use tokio::sync::mpsc;
 
-use super::judge::Blocked;
+use super::ranges::Blocked;
 use super::table::Target;
 use crate::{Connection, Denied, NetworkUse};
 

@@ -6,7 +6,7 @@ use belljar_protocol::Gateway;
 use ipnet::{IpNet, Ipv4Net};
 
 use super::bound::{Bindings, Trust};
-use super::judge::{self, Blocked};
+use super::ranges::{self, Blocked};
 use super::table::{RESERVED, RESOLVER, Table};
 use crate::network::is_below;
 use crate::runtime::LaunchFile;
@@ -92,9 +92,9 @@ fn check(grant: &Grant, egress: &Egress) -> Result<(), Error> {
     }
     let judged = match &grant.host {
         GrantHost::Address(address) => {
-            judge::judge(IpAddr::V4(*address), &egress.open_ranges).map(drop)
+            ranges::judge(IpAddr::V4(*address), &egress.open_ranges).map(drop)
         }
-        GrantHost::Range(range) => judge::judge_range(*range, &egress.open_ranges),
+        GrantHost::Range(range) => ranges::judge_range(*range, &egress.open_ranges),
         GrantHost::Name(_) | GrantHost::Below(_) => Ok(()),
     };
     judged.map_err(|blocked| refused(unreached(grant, blocked)))?;

@@ -16,7 +16,7 @@ use tokio::sync::{OnceCell, Semaphore};
 use tokio::task::JoinSet;
 use tokio::time::timeout;
 
-use super::judge::{Blocked, judge};
+use super::ranges::{Blocked, judge};
 use super::table::Target;
 
 /// What is outside, for one run. Runs share no resolver: none learns from the time an answer takes

@@ -25,7 +25,7 @@ pub struct Service {
 
 /// A connection that stays.
 #[derive(Debug)]
-pub struct Door(BufReader<UnixStream>);
+pub struct Client(BufReader<UnixStream>);
 
 impl Service {
     /// Starts one with these options, and waits until it is warm.
@@ -33,7 +33,7 @@ impl Service {
     /// # Errors
     /// When it is not built, or does not start.
     pub fn start(options: &[&str]) -> Result<Self, Error> {
-        let name = format!("belljar-door-{}", std::process::id());
+        let name = format!("belljar-bench-{}", std::process::id());
         let directory = std::env::temp_dir().join(name);
         let program = beside("belljar")?;
         let mut command = Command::new(program);
@@ -49,8 +49,8 @@ impl Service {
 
     /// # Errors
     /// When it does not listen.
-    pub fn connect(&self) -> Result<Door, Error> {
-        Ok(Door(BufReader::new(UnixStream::connect(self.directory.join("s"))?)))
+    pub fn connect(&self) -> Result<Client, Error> {
+        Ok(Client(BufReader::new(UnixStream::connect(self.directory.join("s"))?)))
     }
 
     /// The processor time of the service itself, and of no jar.
@@ -84,7 +84,7 @@ impl Drop for Service {
     }
 }
 
-impl Door {
+impl Client {
     /// Sends JSON, and understands the JSON that comes back.
     ///
     /// # Errors

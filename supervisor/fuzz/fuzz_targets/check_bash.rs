@@ -1,3 +1,5 @@
+//! Sources in bash.
+
 #![no_main]
 
 use belljar::Language;

@@ -1,3 +1,5 @@
+//! Sources in JavaScript and TypeScript.
+
 #![no_main]
 
 use belljar::Language;

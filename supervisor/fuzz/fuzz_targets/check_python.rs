@@ -1,3 +1,5 @@
+//! Sources in Python.
+
 #![no_main]
 
 use belljar::Language;

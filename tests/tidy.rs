@@ -55,6 +55,7 @@ const UNSAFE_IN: [&str; 5] = [
     "worker/guests/js/src/raw.rs",
     "worker/src/lib.rs",
     "worker/src/sys.rs",
+    "worker/src/sys/network.rs",
     "worker/src/template/fork.rs",
 ];
 

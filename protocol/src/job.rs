@@ -359,4 +359,8 @@ pub enum Transport {
     Tcp,
     /// Datagrams.
     Udp,
+    /// What the jar's own kernel answers to whoever knocks where nobody listens: resets of TCP and
+    /// unreachable ports, as packets, and nothing else that passes. Every address of the world is
+    /// the jar's own then, so that every attempt is answered. It has neither address nor port.
+    Refusals,
 }

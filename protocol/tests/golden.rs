@@ -20,7 +20,7 @@ const ORDERS: [Golden<Order>; 19] = [
     (
         "job",
         || Order::Job(Box::new(job())),
-        "424a030000fc00b33f71fa0001042f757372042f75737201042f6c6962077573722f6c696201062f\
+        "424a040000fc00b33f71fa0001042f757372042f75737201042f6c6962077573722f6c696201062f\
          6574632f78fb2401020002fe0afc00000004fb004000003dfb000142fc00000004fdffffffffffff\
          ffff0000010d2f776f726b2f6d61696e2e7079fba401fbfb000101102f7573722f62696e2f707974\
          686f6e330207707974686f6e3302c3a901044c414e4707432e5554462d3802074150495f4b455902\
@@ -29,104 +29,104 @@ const ORDERS: [Golden<Order>; 19] = [
     (
         "job-lent",
         || small_job(Authority::Lent, Delivery::Files),
-        "424a03000001020100000001030401010506070809010000000000022f610000000a",
+        "424a04000001020100000001030401010506070809010000000000022f610000000a",
     ),
     (
         "job-own",
         || small_job(Authority::Own, Delivery::Descriptor),
-        "424a03000001020200000001030401000506070809010000000000022f610000000a",
+        "424a04000001020200000001030401000506070809010000000000022f610000000a",
     ),
     (
         "job-loopback",
         || job_with(Network::Loopback),
-        "424a03000001020000000001030401000506070809010100000000022f610000000a",
+        "424a04000001020000000001030401000506070809010100000000022f610000000a",
     ),
     (
         "job-gate",
         || job_with(gate()),
-        "424a03000001020000000001030401000506070809010202c61200000fc000020720037f00003535\
+        "424a04000001020000000001030401000506070809010202c61200000fc000020720037f00003535\
          0100000000fbbb0100c0000207fbffff0000000000022f610000000a",
     ),
-    ("proceed", || Order::Proceed, "424a030001"),
-    ("end", || Order::End, "424a030002"),
-    ("found-lot", || Order::FoundLot, "424a030003"),
+    ("proceed", || Order::Proceed, "424a040001"),
+    ("end", || Order::End, "424a040002"),
+    ("found-lot", || Order::FoundLot, "424a040003"),
     (
         "keep-nothing",
         || keep(Prime::Nothing, true),
-        "424a0300040000000001030401000506070809010000010b",
+        "424a0400040000000001030401000506070809010000010b",
     ),
     (
         "keep-program",
         || keep(Prime::Program(launch()), false),
-        "424a0300040000000001030401000506070809010001022f6102016201630101440165000b",
+        "424a0400040000000001030401000506070809010001022f6102016201630101440165000b",
     ),
     (
         "keep-template",
         || keep(Prime::Template(launch()), false),
-        "424a0300040000000001030401000506070809010002022f6102016201630101440165000b",
+        "424a0400040000000001030401000506070809010002022f6102016201630101440165000b",
     ),
-    ("raise-empty", || raise(1, Waiting::Empty), "424a03000501fc000001000700"),
-    ("raise-primed", || raise(251, Waiting::Primed), "424a030005fbfb00fc000001000701"),
+    ("raise-empty", || raise(1, Waiting::Empty), "424a04000501fc000001000700"),
+    ("raise-primed", || raise(251, Waiting::Primed), "424a040005fbfb00fc000001000701"),
     (
         "raise-forked",
         || raise(u64::MAX, Waiting::Forked),
-        "424a030005fdfffffffffffffffffc000001000702",
+        "424a040005fdfffffffffffffffffc000001000702",
     ),
-    ("began", || Order::Began { serial: 250, deadline_ms: 60_000 }, "424a030006fafb60ea"),
-    ("finish", || Order::Finish { serial: 65_536 }, "424a030007fc00000100"),
+    ("began", || Order::Began { serial: 250, deadline_ms: 60_000 }, "424a040006fafb60ea"),
+    ("finish", || Order::Finish { serial: 65_536 }, "424a040007fc00000100"),
     (
         "run",
         || Order::Run(Box::new(task())),
-        "424a030008010d2f776f726b2f6d61696e2e7079fba401fbfb000101102f7573722f62696e2f7079\
+        "424a040008010d2f776f726b2f6d61696e2e7079fba401fbfb000101102f7573722f62696e2f7079\
          74686f6e330207707974686f6e3302c3a901044c414e4707432e5554462d3802074150495f4b4559\
          0200ff014200fb60ea",
     ),
-    ("fork", || fork(250, false), "424a030009fafb00010200"),
-    ("fork-hurry", || fork(65_536, true), "424a030009fc00000100fb00010201"),
+    ("fork", || fork(250, false), "424a040009fafb00010200"),
+    ("fork-hurry", || fork(65_536, true), "424a040009fc00000100fb00010201"),
 ];
 
 const REPORTS: [Golden<Report>; 12] = [
     (
         "confined",
         || Report::Confined(confinement()),
-        "424a0300000700f901fa02fbfb0003fbfc0004fbfd0005fbfe0006fbff000300010207",
+        "424a0400000700f901fa02fbfb0003fbfc0004fbfd0005fbfe0006fbff000300010207",
     ),
     (
         "refused",
         || Report::Refused(refusal()),
-        "424a030001050f726573747269637420697473656c661846756e6374696f6e206e6f7420696d706c\
+        "424a040001050f726573747269637420697473656c661846756e6374696f6e206e6f7420696d706c\
          656d656e7465644c",
     ),
     (
         "ended-exited",
         || Report::Ended(Ending::Exited(-1), spent()),
-        "424a0300020001fc60e31600fc00708c00",
+        "424a0400020001fc60e31600fc00708c00",
     ),
     (
         "ended-signalled",
         || Report::Ended(Ending::Signalled(9), Spent::default()),
-        "424a03000201120000",
+        "424a04000201120000",
     ),
-    ("denied", || Report::Denied(denial()), "424a03000352020100fdfffffffffffffffffafbfb00c2"),
+    ("denied", || Report::Denied(denial()), "424a04000352020100fdfffffffffffffffffafbfb00c2"),
     (
         "tally",
         || Report::Tally(Tally { counts: vec![1, 250, 251, 65_536], unrecorded: 7 }),
-        "424a0300040401fafbfb00fc0000010007",
+        "424a0400040401fafbfb00fc0000010007",
     ),
-    ("lot-founded", || Report::LotFounded, "424a030005"),
-    ("keeping", || Report::Keeping(Vec::new()), "424a03000600"),
+    ("lot-founded", || Report::LotFounded, "424a040005"),
+    ("keeping", || Report::Keeping(Vec::new()), "424a04000600"),
     (
         "keeping-less",
         || Report::Keeping(vec![Note::BoundingSetKept, Note::LowerLimitsInherited]),
-        "424a030006020304",
+        "424a040006020304",
     ),
-    ("template-ready", || Report::TemplateReady, "424a030007"),
+    ("template-ready", || Report::TemplateReady, "424a040007"),
     (
         "template-lost",
         || Report::TemplateLost("it hung up".into()),
-        "424a0300080a69742068756e67207570",
+        "424a0400080a69742068756e67207570",
     ),
-    ("init-ready", || Report::InitReady, "424a030009"),
+    ("init-ready", || Report::InitReady, "424a040009"),
 ];
 
 #[test]
@@ -151,7 +151,7 @@ fn every_report_has_these_bytes_and_these_bytes_are_that_report() {
 
 #[test]
 fn the_bytes_above_are_those_of_this_version() {
-    assert_eq!(wire::VERSION, 3, "write the bytes of the new version above");
+    assert_eq!(wire::VERSION, 4, "write the bytes of the new version above");
     assert_eq!(wire::MAX_BYTES, 256 * 1024, "both ends have to agree on this as well");
 }
 

@@ -213,7 +213,7 @@ impl Generator {
                 doors: self.many(|g| Door {
                     address: g.address(),
                     port: u16::from_le_bytes([g.byte(), g.byte()]),
-                    transport: g.pick(&[Transport::Tcp, Transport::Udp]),
+                    transport: g.pick(&[Transport::Tcp, Transport::Udp, Transport::Refusals]),
                 }),
             }),
         }

@@ -10,6 +10,7 @@ mod layout;
 mod open;
 
 mod names;
+mod refusals;
 mod table;
 
 mod door;

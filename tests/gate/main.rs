@@ -11,6 +11,7 @@ mod closed;
 mod literals;
 mod places;
 mod postgres;
+mod refusals;
 mod resilience;
 mod secrets;
 mod tls;
@@ -25,6 +26,7 @@ fn main() -> ExitCode {
         .with(literals::tests())
         .with(tls::tests())
         .with(postgres::tests())
+        .with(refusals::tests())
         .with(resilience::tests())
         .with(secrets::tests())
         .run()

@@ -14,6 +14,8 @@ use crate::control::{receive_with, send_with};
 use crate::stopwatch::{Failure, Step, best_effort, doing};
 use crate::sys;
 
+mod refusals;
+
 const LOOPBACK: &str = "lo";
 /// Connections that were made and wait to be accepted.
 const BACKLOG: i32 = 128;
@@ -110,6 +112,7 @@ fn open_door(door: Door) -> Step<OwnedFd> {
             Backlog::new(BACKLOG).and_then(|backlog| listen(&socket, backlog)).map_err(failed())?;
             Ok(socket)
         }
+        Transport::Refusals => refusals::hear(),
     }
 }
 

@@ -1,7 +1,7 @@
 //! The only unsafe code of the worker: one kernel call per function, each with a safe signature.
 //!
-//! nix has no clone3, `close_range`, capset, bounding set, new mount API or seccomp listener, and
-//! its fork is unsafe. Everything else in the worker goes through nix.
+//! nix has no clone3, `close_range`, capset, bounding set, new mount API, seccomp listener or packet
+//! sockets, and its fork is unsafe. Everything else in the worker goes through nix.
 
 #![expect(unsafe_code, reason = "these are the calls that no safe library offers")]
 
@@ -14,6 +14,12 @@ use nix::errno::Errno;
 use nix::fcntl::{FcntlArg, FdFlag, fcntl};
 use nix::libc::{self, c_int, c_long, c_uint, c_ulong};
 use nix::unistd::Pid;
+
+mod network;
+
+pub(crate) use network::{
+    bind_to_interface, filter_packets, ignore_outgoing, raise_interface, set_address, set_netmask,
+};
 
 /// Which side of a fork this is.
 pub(crate) enum Fork {
@@ -128,28 +134,6 @@ pub(crate) fn prctl(option: c_int, argument: c_ulong) -> io::Result<c_int> {
     // SAFETY: no option used here takes a pointer.
     let result = unsafe { libc::prctl(option, argument, zero, zero, zero) };
     check(c_long::from(result)).map(|_| result)
-}
-
-/// Brings a network interface up (netdevice(7)).
-pub(crate) fn raise_interface(socket: &OwnedFd, name: &str) -> io::Result<()> {
-    let mut request = interface(name);
-    request.ifr_ifru.ifru_flags =
-        libc::c_short::try_from(libc::IFF_UP | libc::IFF_RUNNING).unwrap_or_default();
-    configure(socket, SIOCSIFFLAGS, &request)
-}
-
-/// Gives an interface an address; one more where `name` is a new label of it.
-pub(crate) fn set_address(socket: &OwnedFd, name: &str, address: [u8; 4]) -> io::Result<()> {
-    let mut request = interface(name);
-    request.ifr_ifru.ifru_addr = internet(address);
-    configure(socket, SIOCSIFADDR, &request)
-}
-
-/// Says which bits of the address of an interface are those of its network.
-pub(crate) fn set_netmask(socket: &OwnedFd, name: &str, mask: [u8; 4]) -> io::Result<()> {
-    let mut request = interface(name);
-    request.ifr_ifru.ifru_netmask = internet(mask);
-    configure(socket, SIOCSIFNETMASK, &request)
 }
 
 /// Gives up every capability set that capset(2) reaches.
@@ -323,35 +307,6 @@ pub(crate) fn place(fd: impl AsFd, number: c_int) -> io::Result<()> {
     check(c_long::from(unsafe { libc::dup2(fd.as_raw_fd(), number) })).map(drop)
 }
 
-fn interface(name: &str) -> libc::ifreq {
-    // SAFETY: all zeroes is a valid request, whose name is empty.
-    let mut request: libc::ifreq = unsafe { std::mem::zeroed() };
-    // One byte less than there is room for: the name ends in a zero.
-    let room = request.ifr_name.iter_mut().take(libc::IFNAMSIZ - 1);
-    for (place, byte) in room.zip(name.bytes()) {
-        *place = libc::c_char::from_ne_bytes([byte]);
-    }
-    request
-}
-
-/// An address of IPv4 as `sockaddr_in` has it: a port, and the address behind it.
-fn internet([a, b, c, d]: [u8; 4]) -> libc::sockaddr {
-    let bytes = [0, 0, a, b, c, d, 0, 0, 0, 0, 0, 0, 0, 0];
-    libc::sockaddr {
-        sa_family: libc::sa_family_t::try_from(libc::AF_INET).unwrap_or_default(),
-        sa_data: bytes.map(|byte| libc::c_char::from_ne_bytes([byte])),
-    }
-}
-
-fn configure(socket: &OwnedFd, what: libc::Ioctl, request: &libc::ifreq) -> io::Result<()> {
-    // SAFETY: these requests read exactly this structure, which outlives the call.
-    let result = unsafe { libc::ioctl(socket.as_raw_fd(), what, ptr::from_ref(request)) };
-    check(c_long::from(result)).map(drop)
-}
-
-const SIOCSIFFLAGS: libc::Ioctl = 0x8914;
-const SIOCSIFADDR: libc::Ioctl = 0x8916;
-const SIOCSIFNETMASK: libc::Ioctl = 0x891c;
 const CAPABILITY_VERSION_3: u32 = 0x2008_0522;
 const SECCOMP_IOCTL_NOTIF_RECV: libc::Ioctl = 0xc050_2100_u32 as libc::Ioctl;
 const SECCOMP_IOCTL_NOTIF_SEND: libc::Ioctl = 0xc018_2101_u32 as libc::Ioctl;

@@ -155,16 +155,33 @@ impl Audit {
         self.deny(format!("connect to {name}"), "network/too-many-names", hint.to_owned());
     }
 
-    pub(super) fn blocked(&self, flow: &Flow, address: IpAddr, blocked: Blocked) {
+    pub(super) fn blocked(&self, host: &str, port: u16, address: IpAddr, blocked: Blocked) {
         let Blocked { why, openable } = blocked;
-        let place = place(&flow.host, flow.port);
+        let place = place(host, port);
         let (rule, advice) = if openable {
             ("network/private-address", "an operator can open its range")
         } else {
             ("network/blocked-address", "no run reaches it")
         };
         let hint = format!("{address} is {why}: {advice}");
-        self.deny(format!("connect to {place} at {address}"), rule, hint);
+        let what = match host.parse() {
+            Ok(IpAddr::V4(_)) => format!("connect to {place}"),
+            _ => format!("connect to {place} at {address}"),
+        };
+        self.deny(what, rule, hint);
+    }
+
+    /// An address of IPv6, which only a name leads to.
+    pub(super) fn by_name_only(&self, host: &str, port: u16) {
+        let hint = "grant a name that leads there: IPv6 is reached by name only".to_owned();
+        self.deny(format!("connect to {}", place(host, port)), "network/not-granted", hint);
+    }
+
+    pub(super) fn datagram(&self, host: &str, port: u16) {
+        let hint =
+            "TCP is all that is relayed; names resolve with the resolver of /etc/resolv.conf";
+        let what = format!("send a datagram to {}", place(host, port));
+        self.deny(what, "network/datagram", hint.to_owned());
     }
 
     pub(super) fn server_name(&self, flow: &Flow, asked: Option<&str>) {
@@ -247,6 +264,10 @@ impl Flow {
         let (port, verdict) = (self.port, end.word());
         let millis = ended.saturating_duration_since(self.opened).as_millis();
         tracing::debug!(port, address = ?self.pinned.get(), verdict, millis, "connection");
+    }
+
+    pub(super) fn host(&self) -> &str {
+        &self.host
     }
 
     pub(super) fn port(&self) -> u16 {

@@ -13,7 +13,7 @@ use super::open::{Shared, Unsaid};
 use super::relay::Link;
 use super::table::{PROXY, RESOLVER, Target};
 use super::upstream::{Nowhere, Upstream};
-use super::{filled, names, proxy};
+use super::{filled, names, proxy, refusals};
 
 /// While this process has no descriptor left, nobody is let in.
 const EXHAUSTED: Duration = Duration::from_millis(50);
@@ -64,7 +64,7 @@ pub(super) async fn reach(
     port: u16,
 ) -> Result<TcpStream, End> {
     if !shared.table.is_granted(target, port) {
-        shared.audit.not_granted(target, Some(port));
+        refusals::not_granted(shared, target, port);
         return Err(End::NotGranted);
     }
     if shared.meter.is_empty() {
@@ -74,7 +74,7 @@ pub(super) async fn reach(
     let addresses = shared.upstream.find(target).await.map_err(|nowhere| match nowhere {
         Nowhere::Unresolved => End::Unresolved,
         Nowhere::Blocked(address, blocked) => {
-            shared.audit.blocked(flow, address, blocked);
+            shared.audit.blocked(flow.host(), port, address, blocked);
             End::RefusedAddress
         }
     })?;

@@ -15,6 +15,7 @@ use super::audit::Audit;
 use super::bound::Bindings;
 use super::layout::Layout;
 use super::meter::{Meter, Pace};
+use super::refusals::Refusals;
 use super::table::Table;
 use super::upstream::Upstream;
 use super::{door, names};
@@ -25,6 +26,7 @@ pub(crate) struct Gate {
     pub(super) shared: Arc<Shared>,
     /// Ends when it is dropped.
     doors: JoinSet<()>,
+    refusals: Option<Arc<Refusals>>,
 }
 
 /// What all connections of one run share.
@@ -95,7 +97,7 @@ impl Gate {
                 .clamp(LEAST_BUFFER_BYTES, MOST_BUFFER_BYTES),
             unsaid: watch::Sender::new(0),
         });
-        let mut doors = JoinSet::new();
+        let (mut doors, mut refusals) = (JoinSet::new(), None);
         for (door, socket) in gateway.doors.iter().zip(sockets) {
             let shared = Arc::clone(&shared);
             let unusable =
@@ -109,9 +111,14 @@ impl Gate {
                     let socket = datagrams(socket).map_err(unusable)?;
                     doors.spawn(names::keep(shared, socket));
                 }
+                Transport::Refusals => {
+                    let heard = Arc::new(Refusals::new(socket).map_err(unusable)?);
+                    doors.spawn(Arc::clone(&heard).keep(shared));
+                    refusals = Some(heard);
+                }
             }
         }
-        Ok(Self { shared, doors })
+        Ok(Self { shared, doors, refusals })
     }
 
     /// Waits until everything that was sent from inside is passed on, if that is soon.
@@ -126,8 +133,11 @@ impl Gate {
 
     /// Closes it, and tells what came through.
     pub(crate) fn close(self) -> NetworkUse {
-        let Self { shared, doors } = self;
+        let Self { shared, doors, refusals } = self;
         drop(doors);
+        if let Some(refusals) = refusals {
+            refusals.finish(&shared);
+        }
         shared.audit.close(shared.table.grants())
     }
 }

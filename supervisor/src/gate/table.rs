@@ -137,7 +137,9 @@ impl Table {
             transport,
         };
         let streams = wide.chain(narrow).map(|it| door(it, Transport::Tcp));
-        std::iter::once(door(RESOLVER, Transport::Udp)).chain(streams).collect()
+        let resolver = door(RESOLVER, Transport::Udp);
+        let refusals = door((Ipv4Addr::UNSPECIFIED, 0), Transport::Refusals);
+        [resolver, refusals].into_iter().chain(streams).collect()
     }
 
     /// The addresses that a jar's loopback interface needs beyond its own.

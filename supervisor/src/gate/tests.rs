@@ -2,6 +2,7 @@
 
 use std::net::{IpAddr, Ipv4Addr, SocketAddr, TcpListener as Listener, UdpSocket as Datagrams};
 use std::os::fd::OwnedFd;
+use std::os::unix::net::UnixDatagram;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -21,6 +22,7 @@ mod liar;
 mod limits;
 mod outside;
 mod proxy;
+mod refusals;
 mod relay;
 mod tls;
 
@@ -33,6 +35,8 @@ struct Opened {
     denials: mpsc::Receiver<Denied>,
     /// Its resolver.
     resolver: SocketAddr,
+    /// Where it hears what the kernel of a jar refuses.
+    kernel: UnixDatagram,
 }
 
 impl Opened {
@@ -51,7 +55,7 @@ impl Opened {
         let grants = grants.iter().map(|grant| grant.parse().unwrap()).collect();
         let mut source = Source::code("").network(Network::Gate(grants));
         let layout = Layout::new(&mut source, &egress).unwrap();
-        let mut resolver = None;
+        let (mut resolver, mut kernel) = (None, None);
         let sockets = layout.gateway.doors.iter().map(|door| {
             let address = Ipv4Addr::from(door.address);
             // Doors that every jar has are bound anywhere: tests run beside each other. So are
@@ -65,6 +69,13 @@ impl Opened {
             };
             match door.transport {
                 Transport::Tcp => OwnedFd::from(Listener::bind(here).unwrap()),
+                // Whoever writes packets here is the kernel.
+                Transport::Refusals => {
+                    let (heard, said) = UnixDatagram::pair().unwrap();
+                    heard.set_nonblocking(true).unwrap();
+                    kernel = Some(said);
+                    OwnedFd::from(heard)
+                }
                 Transport::Udp => {
                     let socket = Datagrams::bind(here).unwrap();
                     resolver = Some(socket.local_addr().unwrap());
@@ -75,7 +86,7 @@ impl Opened {
         let sockets = sockets.collect();
         let (said, denials) = mpsc::channel(256);
         let gate = Gate::open(layout, sockets, limits, Instant::now(), said).unwrap();
-        Self { gate, denials, resolver: resolver.unwrap() }
+        Self { gate, denials, resolver: resolver.unwrap(), kernel: kernel.unwrap() }
     }
 
     fn close(self) -> (NetworkUse, Vec<Denied>) {

@@ -57,6 +57,11 @@ impl Upstream {
         }
     }
 
+    /// Whether a run may reach `address`.
+    pub(super) fn judge(&self, address: IpAddr) -> Result<IpAddr, Blocked> {
+        judge(address, &self.open_ranges)
+    }
+
     /// The addresses of `target`, in the order in which to try them. One that is not reached spoils
     /// all: a name that leads inside under one of its addresses is not tried under the others.
     pub(super) async fn find(&self, target: &Target) -> Result<Vec<IpAddr>, Nowhere> {
@@ -64,9 +69,9 @@ impl Upstream {
             Target::Address(address) => vec![IpAddr::V4(*address)],
             Target::Name(name) => self.resolve(name).await.ok_or(Nowhere::Unresolved)?,
         };
-        let judged = answers.into_iter().map(|answer| {
-            judge(answer, &self.open_ranges).map_err(|blocked| Nowhere::Blocked(answer, blocked))
-        });
+        let judged = answers
+            .into_iter()
+            .map(|answer| self.judge(answer).map_err(|blocked| Nowhere::Blocked(answer, blocked)));
         let mut judged = judged.collect::<Result<Vec<_>, _>>()?;
         judged.sort_by_key(IpAddr::is_ipv6);
         judged.dedup();

@@ -11,7 +11,7 @@ const LINE = 3;
 /** The protocol's largest message. */
 const BYTES_MAX = 256 * 1024;
 /** `BJ`, the version of the protocol, and the variant `Order::Run`. */
-const RUN = Buffer.from([0x42, 0x4a, 3, 0, 8]);
+const RUN = Buffer.from([0x42, 0x4a, 4, 0, 8]);
 /** An order to write a byte to `/dev/null` and to run `a`. */
 const SAMPLE = Buffer.concat([
   RUN, Buffer.of(1, 9), Buffer.from('/dev/null'), Buffer.of(251, 0xa4, 1, 1, 0, 1, 32, 0, 0, 1, 1, 97, 0, 0, 0),

@@ -127,6 +127,9 @@ impl<'a> Walker<'a, '_, '_> {
         if name.ctx != ExprContext::Load {
             return self.bound(text, place(name));
         }
+        if !lists::may_be_refused(text) {
+            return;
+        }
         if lists::REFLECTION.has(text) || text == "__build_class__" {
             return self.reflected(text, place(name));
         }

@@ -1,10 +1,10 @@
-//! What a check of a source costs: an ordinary one by its length, and hostile ones of the largest size.
+//! What a check of a source costs: an ordinary one by its length, beside what the same parser takes
+//! to parse it and free the tree, and hostile ones of the largest size.
 
 use std::hint::black_box;
-use std::time::{Duration, Instant};
 
 use belljar::{Language, Mode, Rules, check};
-use belljar_benches::{Effort, Error};
+use belljar_benches::{Contest, Effort, Error};
 
 /// As a model writes them.
 const PROGRAM: &str = include_str!("src/checked.py");
@@ -29,25 +29,32 @@ const HOSTILE: [(Language, &[&str]); 15] = [
     (Language::Bash, &["env "]),
 ];
 
+/// What no check of Python can do without.
+const PARSE: &str = "parse alone";
+const ORDINARY: &str = "Python, as models write it";
+
 fn main() -> Result<(), Error> {
     let effort = Effort::asked_for(50)?;
-    say(&format!("{:<34}{:>12}{:>18}", "source", "p50 ms", "us a line"))?;
-    for mode in [Mode::Restricted, Mode::Standard] {
-        for lines in LINES {
-            let source = ordinary(lines);
-            let time = median(effort, Language::Python, &source, mode)?;
-            let each = time.as_secs_f64() * 1e6 / f64::from(u32::try_from(lines)?);
-            let name = format!("python, {lines} lines, {mode}");
-            say(&format!("{name:<34}{:>12.3}{each:>18.3}", time.as_secs_f64() * 1e3))?;
+    for lines in LINES {
+        let source = ordinary(lines);
+        let mut contest = Contest::default();
+        contest.enter(PARSE, || {
+            black_box(ruff_python_parser::parse_module(black_box(&source))?);
+            Ok(())
+        });
+        for mode in [Mode::Restricted, Mode::Standard] {
+            enter(&mut contest, &format!("check, {mode}"), Language::Python, &source, mode);
         }
+        contest.hold(effort.rounds)?.print(&format!("Python, {lines} lines"), PARSE)?;
     }
-    for (language, parts) in HOSTILE {
-        let share = LARGEST_BYTES / parts.len();
-        let source: String = parts.iter().map(|part| part.repeat(share / part.len())).collect();
-        let time = median(effort, language, &source, Mode::Standard)?;
-        let name = format!("{language:?}, 1 MiB of {parts:?}");
-        say(&format!("{name:<34}{:>12.3}{:>18}", time.as_secs_f64() * 1e3, "-"))?;
+    let ordinary = ordinary(LARGEST_BYTES / PROGRAM.len() * PROGRAM.lines().count());
+    let hostile = HOSTILE.map(|(language, parts)| (language, parts, filled(parts)));
+    let mut contest = Contest::default();
+    enter(&mut contest, ORDINARY, Language::Python, &ordinary, Mode::Standard);
+    for (language, parts, source) in &hostile {
+        enter(&mut contest, &format!("{language:?}, {parts:?}"), *language, source, Mode::Standard);
     }
+    contest.hold(effort.rounds)?.print("1 MiB, standard", ORDINARY)?;
     Ok(())
 }
 
@@ -57,19 +64,21 @@ fn ordinary(lines: usize) -> String {
     PROGRAM.repeat(lines / each) + &"# a comment\n".repeat(lines % each)
 }
 
-fn median(effort: Effort, language: Language, source: &str, mode: Mode) -> Result<Duration, Error> {
-    let rules = Rules { mode, ..Rules::default() };
-    let mut samples = Vec::with_capacity(effort.rounds);
-    for _ in 0..effort.rounds {
-        let start = Instant::now();
-        black_box(check(language, black_box(source), &rules));
-        samples.push(start.elapsed());
-    }
-    samples.sort_unstable();
-    samples.get(samples.len() / 2).copied().ok_or_else(|| "no rounds".into())
+fn filled(parts: &[&str]) -> String {
+    let share = LARGEST_BYTES / parts.len();
+    parts.iter().map(|part| part.repeat(share / part.len())).collect()
 }
 
-fn say(line: &str) -> Result<(), Error> {
-    use std::io::Write as _;
-    Ok(writeln!(std::io::stdout().lock(), "{line}")?)
+fn enter<'a>(
+    contest: &mut Contest<'a>,
+    name: &str,
+    language: Language,
+    source: &'a str,
+    mode: Mode,
+) {
+    let rules = Rules { mode, ..Rules::default() };
+    contest.enter(name, move || {
+        black_box(check(language, black_box(source), &rules));
+        Ok(())
+    });
 }

@@ -11,13 +11,11 @@ mod corpus;
 mod escapes;
 mod ordinary;
 mod starts;
+mod types;
 
 fn main() -> ExitCode {
-    let ended = Suite::new("rules")
-        .with(ordinary::tests())
-        .with(escapes::tests())
-        .with(starts::tests())
-        .run();
+    let all = [ordinary::tests(), escapes::tests(), starts::tests(), types::tests()];
+    let ended = all.into_iter().fold(Suite::new("rules"), Suite::with).run();
     corpus::print_table();
     ended
 }

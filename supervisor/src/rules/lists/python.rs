@@ -1,5 +1,9 @@
 //! The lists of Python.
 
+use std::sync::OnceLock;
+
+use foldhash::HashSet;
+
 use super::{Words, words};
 
 /// What may be imported in every mode: a directive, and the secrets of the run.
@@ -146,6 +150,14 @@ pub(in crate::rules) static REFLECTION: Words = words(
      f_locals f_trace func_code func_globals gi_code gi_frame gi_yieldfrom im_func im_self \
      tb_frame tb_next",
 );
+
+/// Whether some mode refuses a name that stands alone. Of an ordinary one, nothing else is asked.
+pub(in crate::rules) fn may_be_refused(name: &str) -> bool {
+    static NAMES: OnceLock<HashSet<&str>> = OnceLock::new();
+    let lists = [&CODE_BUILTINS, &REFLECTION_BUILTINS, &STANDARD_BUILTINS, &REFLECTION];
+    let names = || lists.into_iter().flat_map(Words::iter).chain(["__build_class__"]).collect();
+    NAMES.get_or_init(names).contains(name)
+}
 
 /// Dunders that ordinary programs read and write as attributes. Any may be defined in a class.
 pub(in crate::rules) static ORDINARY: Words = words(

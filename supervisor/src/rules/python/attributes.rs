@@ -12,8 +12,8 @@ const RULE: &str = "python/reflection";
 const ADVICE: &str =
     "use type(x).__name__, isinstance(), and methods and attributes of your own classes";
 
-impl Walker<'_, '_, '_> {
-    pub(super) fn attribute(&mut self, attribute: &ExprAttribute) {
+impl<'a> Walker<'a, '_, '_> {
+    pub(super) fn attribute(&mut self, attribute: &'a ExprAttribute) {
         let name = attribute.attr.as_str();
         let at = bytes(attribute.attr.range);
         if name == "__getattribute__" && self.is_own_lookup(&attribute.value) {
@@ -96,7 +96,7 @@ impl Walker<'_, '_, '_> {
     }
 
     /// `super().__getattribute__` in a method of that name.
-    fn is_own_lookup(&self, value: &Expr) -> bool {
+    fn is_own_lookup(&self, value: &'a Expr) -> bool {
         let is_in_it = self.functions.last() == Some(&"__getattribute__");
         is_in_it
             && match value {

@@ -6,14 +6,13 @@ use super::attributes::is_reflection;
 use super::walk::Walker;
 use super::{format, place};
 
-impl Walker<'_, '_, '_> {
-    pub(super) fn call(&mut self, call: &ExprCall) {
+impl<'a> Walker<'a, '_, '_> {
+    pub(super) fn call(&mut self, call: &'a ExprCall) {
         let arguments = &call.arguments;
-        let builtin = self.builtin_of(&call.func).map(ToOwned::to_owned);
-        match builtin.as_deref() {
-            Some("getattr" | "setattr" | "delattr" | "hasattr") => {
+        match self.builtin_of(&call.func) {
+            Some(function @ ("getattr" | "setattr" | "delattr" | "hasattr")) => {
                 if let Some(name) = arguments.args.get(1) {
-                    self.named_attribute(name, builtin.as_deref().unwrap_or_default());
+                    self.named_attribute(name, function);
                 }
             }
             Some("type") if arguments.args.len() + arguments.keywords.len() > 2 => {
@@ -35,7 +34,7 @@ impl Walker<'_, '_, '_> {
         }
         let target = self.imported(&call.func);
         let names = ["operator.attrgetter", "operator.methodcaller"];
-        if target.is_some_and(|target| names.contains(&target.as_str())) {
+        if target.is_some_and(|target| names.contains(&&*target)) {
             for name in &arguments.args {
                 self.dotted_attribute(name);
             }

@@ -109,11 +109,9 @@ pub(super) fn within(module: &str, name: &str, rules: &Rules) -> String {
 
 /// Whether a module is on the list, was added to it, or leads to one that is.
 pub(super) fn is_allowed(module: &str, rules: &Rules) -> bool {
-    let leads =
-        |listed: &str| listed.strip_prefix(module).is_some_and(|rest| rest.starts_with('.'));
     is_listed(module, rules)
         || rules.mode >= Mode::Standard
-            && (lists::MODULES.iter().any(leads) || {
+            && (lists::MODULES.is_package(module) || {
                 // In their order, what is below a module follows it and its dot.
                 let from = format!("{module}.");
                 rules.modules.range(from.clone()..).next().is_some_and(|it| it.starts_with(&from))

@@ -1,7 +1,8 @@
 //! What names stand for: which are bound where, and, one step back, to what.
 
-use std::collections::{HashMap, HashSet};
+use std::borrow::Cow;
 
+use foldhash::{HashMap, HashSet};
 use ruff_python_ast::visitor::{self, Visitor};
 use ruff_python_ast::{
     Alias, ExceptHandler, Expr, ExprContext, Identifier, Parameters, Pattern, Stmt, TypeParams,
@@ -17,7 +18,7 @@ const MODULE_BYTES_MOST: usize = 256;
 #[derive(Debug, Default)]
 pub(super) struct Binding<'a> {
     /// The module, or what is in one, that it was first, by its full name.
-    pub(super) imported: Option<String>,
+    pub(super) imported: Option<Cow<'a, str>>,
     /// The names, attributes and texts that it was given, the first of them.
     pub(super) values: Vec<&'a Expr>,
     /// Where it is first bound whatever happens; nowhere, and the builtin may show through.
@@ -44,7 +45,7 @@ pub(super) struct Scope<'a> {
 
 impl<'a> Scope<'a> {
     pub(super) fn empty(kind: Kind) -> Self {
-        Self { kind, names: HashMap::new(), elsewhere: HashSet::new(), depth: 0 }
+        Self { kind, names: HashMap::default(), elsewhere: HashSet::default(), depth: 0 }
     }
 
     /// What the statements of a body bind, without those of functions and classes in it.
@@ -107,12 +108,12 @@ impl<'a> Scope<'a> {
             return;
         }
         let (name, stands_for) = match (&alias.asname, from) {
-            (Some(name), None) => (name.as_str(), full.to_owned()),
-            (Some(name), Some(from)) => (name.as_str(), format!("{from}.{full}")),
-            (None, Some(from)) => (full, format!("{from}.{full}")),
+            (Some(name), None) => (name.as_str(), Cow::Borrowed(full)),
+            (Some(name), Some(from)) => (name.as_str(), Cow::Owned(format!("{from}.{full}"))),
+            (None, Some(from)) => (full, Cow::Owned(format!("{from}.{full}"))),
             (None, None) => {
                 let first = full.split('.').next().unwrap_or(full);
-                (first, first.to_owned())
+                (first, Cow::Borrowed(first))
             }
         };
         self.bind(name, at).imported.get_or_insert(stands_for);

@@ -1,8 +1,9 @@
 //! The walk over a tree, and what a name means where it stands.
 
-use std::collections::{HashMap, HashSet};
+use std::borrow::Cow;
 use std::ops::Range;
 
+use foldhash::{HashMap, HashSet};
 use ruff_python_ast::visitor::{self, Visitor};
 use ruff_python_ast::{
     Comprehension, ExceptHandler, Expr, ExprContext, ExprName, Identifier, Parameter, Pattern,
@@ -39,8 +40,8 @@ pub(super) fn walk(body: &[Stmt], rules: &Rules, findings: &mut Findings<'_>) {
         rules,
         findings,
         scopes: Vec::new(),
-        bound_in: HashMap::new(),
-        formats: HashSet::new(),
+        bound_in: HashMap::default(),
+        formats: HashSet::default(),
         functions: Vec::new(),
     };
     walker.within(Scope::of(Kind::Module, body), |walker| walker.visit_body(body));
@@ -67,7 +68,7 @@ impl<'a> Walker<'a, '_, '_> {
     }
 
     /// The builtin that an expression may be, by way of one other name at most.
-    pub(super) fn builtin_of<'e>(&'e self, expr: &'e Expr) -> Option<&'e str> {
+    pub(super) fn builtin_of(&self, expr: &'a Expr) -> Option<&'a str> {
         let name = expr.as_name_expr()?;
         if !self.is_hidden(name) {
             return Some(name.id.as_str());
@@ -80,11 +81,11 @@ impl<'a> Walker<'a, '_, '_> {
     }
 
     /// The full name of the module, or of what a module holds, that an expression may be.
-    pub(super) fn imported(&self, expr: &Expr) -> Option<String> {
+    pub(super) fn imported(&self, expr: &'a Expr) -> Option<Cow<'a, str>> {
         self.imported_within(expr, STEPS, DOTS)
     }
 
-    fn imported_within(&self, expr: &Expr, steps: usize, dots: usize) -> Option<String> {
+    fn imported_within(&self, expr: &'a Expr, steps: usize, dots: usize) -> Option<Cow<'a, str>> {
         match expr {
             Expr::Name(name) => {
                 let binding = self.binding(&name.id)?;
@@ -97,7 +98,7 @@ impl<'a> Walker<'a, '_, '_> {
             }
             Expr::Attribute(attribute) => {
                 let of = self.imported_within(&attribute.value, steps, dots.checked_sub(1)?)?;
-                Some(imports::within(&of, &attribute.attr, self.rules))
+                Some(Cow::Owned(imports::within(&of, &attribute.attr, self.rules)))
             }
             Expr::Named(named) => self.imported_within(&named.value, steps, dots),
             _ => None,
@@ -125,6 +126,9 @@ impl<'a> Walker<'a, '_, '_> {
         let text = name.id.as_str();
         if name.ctx != ExprContext::Load {
             return self.bound(text, place(name));
+        }
+        if !lists::may_be_refused(text) {
+            return;
         }
         if lists::REFLECTION.has(text) || text == "__build_class__" {
             return self.reflected(text, place(name));

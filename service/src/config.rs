@@ -174,6 +174,13 @@ pub(crate) struct Mcp {
     pub(crate) enabled: bool,
     pub(crate) origins: Vec<String>,
     pub(crate) mode: String,
+    pub(crate) tools: BTreeMap<String, Tool>,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Tool {
+    pub(crate) mode: String,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -231,7 +238,12 @@ impl Default for Config {
             },
             logs: Logs { level: "info".to_owned(), entries: 4096 },
             metrics: Metrics { enabled: true },
-            mcp: Mcp { enabled: true, origins: Vec::new(), mode: FULL.to_owned() },
+            mcp: Mcp {
+                enabled: true,
+                origins: Vec::new(),
+                mode: FULL.to_owned(),
+                tools: BTreeMap::new(),
+            },
             runtimes: Runtimes { directory: String::new() },
         }
     }
@@ -285,7 +297,7 @@ impl Config {
 
     /// The rules and networks of whoever runs something.
     pub(crate) fn governed(&self) -> Governed {
-        Governed::new(&self.rules, &self.network, &self.mcp.mode)
+        Governed::new(&self.rules, &self.network, &self.mcp)
     }
 
     /// Those of a run that names none.

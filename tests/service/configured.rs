@@ -54,6 +54,7 @@ impl Case {
         keys.insert(self.key.clone(), value.to_owned());
         let lines = keys.into_iter().map(|(key, value)| format!("{key} = {value}\n"));
         let lines = lines.map(|line| line.replace("runtimes.NAME", "runtimes.bash"));
+        let lines = lines.map(|line| line.replace("tools.NAME", "tools.run_code"));
         let lines = lines.map(|line| line.replace("NAME", "x"));
         fs::write(file, lines.collect::<String>()).unwrap();
     }
@@ -171,6 +172,7 @@ fn allowed() -> Vec<Case> {
     let [one, other] = resolvers().map(|address| format!("\"{address}\""));
     let mut cases = vec![
         case("mcp.mode", OFF, ["refused", "ok"], models_run),
+        case("mcp.tools.NAME.mode", OFF, ["refused", "ok"], models_run),
         case("network.resolver", [&*one, &*other], ["refused_address", "unresolved"], resolved)
             .with("network.allow", r#"["a.test:9"]"#),
     ];
@@ -198,6 +200,7 @@ fn keys() -> BTreeMap<String, bool> {
         "rules.runtimes.NAME.mode=off",
         "rules.tenants.NAME.mode=off",
         "network.tenants.NAME.allow=",
+        "mcp.tools.NAME.mode=off",
     ];
     let set = named.iter().flat_map(|set| ["--set", set]);
     let output = belljar(&["config", "--json"]).args(set).output().unwrap();

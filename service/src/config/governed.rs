@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use belljar::{Allowed, Egress, Grant, Mode, Rules};
 
 use super::kind::range;
-use super::{Network, NetworkOf, RulesOf};
+use super::{Mcp, Network, NetworkOf, RulesOf};
 
 /// What the operator decided, for every tenant and runtime.
 pub(crate) struct Governed {
@@ -14,12 +14,12 @@ pub(crate) struct Governed {
     of_tenants: BTreeMap<String, Rules>,
     egress: Egress,
     egress_of_tenants: BTreeMap<String, Egress>,
-    /// The most that what a model wrote may use.
-    pub(crate) models: Mode,
+    models: Mode,
+    of_tools: BTreeMap<String, Mode>,
 }
 
 impl Governed {
-    pub(super) fn new(rules: &super::Rules, network: &Network, models: &str) -> Self {
+    pub(super) fn new(rules: &super::Rules, network: &Network, mcp: &Mcp) -> Self {
         let all = |named: &BTreeMap<String, RulesOf>| {
             let each = named.iter().map(|(name, of)| (name.clone(), made(&of.mode, &of.modules)));
             each.collect()
@@ -39,7 +39,12 @@ impl Governed {
             of_tenants: all(&rules.tenants),
             egress: egress(&network.allow, &network.open_ranges),
             egress_of_tenants: named.collect(),
-            models: Mode::from_word(models),
+            models: Mode::from_word(&mcp.mode),
+            of_tools: mcp
+                .tools
+                .iter()
+                .map(|(name, of)| (name.clone(), Mode::from_word(&of.mode)))
+                .collect(),
         }
     }
 
@@ -52,6 +57,11 @@ impl Governed {
             rules.modules.extend(more.modules.iter().cloned());
         }
         rules
+    }
+
+    /// The most that what a model wrote may use, if it came through this tool.
+    pub(crate) fn mode_of_tool(&self, tool: &str) -> Mode {
+        self.of_tools.get(tool).map_or(self.models, |mode| self.models.min(*mode))
     }
 
     /// What runs of `tenant` may reach.
@@ -78,7 +88,7 @@ fn reached(allow: &[String], open_ranges: &[String]) -> Egress {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::config::Config;
+    use crate::config::{Config, Tool};
 
     fn governed(set: impl FnOnce(&mut Config)) -> Governed {
         let mut config = Config::default();
@@ -108,6 +118,19 @@ mod tests {
         assert_eq!(rules("0", "python"), (Mode::Standard, "numpy pandas".to_owned()));
         assert_eq!(rules("0", "node").0, Mode::Restricted);
         assert_eq!(rules("acme", "python"), (Mode::Off, "numpy pandas regex".to_owned()));
+    }
+
+    #[test]
+    fn a_tool_has_no_more_than_all_of_them() {
+        let governed = governed(|config| {
+            config.mcp.mode = "standard".to_owned();
+            for (tool, mode) in [("run_code", "restricted"), ("open_session", "full")] {
+                config.mcp.tools.insert(tool.to_owned(), Tool { mode: mode.to_owned() });
+            }
+        });
+        assert_eq!(governed.mode_of_tool("run_code"), Mode::Restricted);
+        assert_eq!(governed.mode_of_tool("open_session"), Mode::Standard);
+        assert_eq!(governed.mode_of_tool("another"), Mode::Standard);
     }
 
     #[test]

@@ -112,9 +112,10 @@ pub(crate) fn rows() -> impl Iterator<Item = Row> {
 const HALF_OF_MEMORY: &str = "half of the memory";
 const OF_THE_DEFAULT: &str = "that of tenants.default";
 const OF_THE_RULES: &str = "that of rules";
+const OF_THE_TOOLS: &str = "that of mcp";
 const OF_THE_NETWORK: &str = "that of network";
 
-pub(crate) static SECTIONS: [Section; 19] = [
+pub(crate) static SECTIONS: [Section; 20] = [
     Section {
         path: &["service"],
         heir_of: NOBODY,
@@ -293,6 +294,12 @@ pub(crate) static SECTIONS: [Section; 19] = [
             key("origins", Kind::List, "Web pages, by origin, from which it may be used."),
             key("mode", Kind::Strictness, "The mode of what models run, where it is stricter than that of `rules`.").live(),
         ],
+    },
+    Section {
+        path: &["mcp", "tools", ANY_NAME],
+        heir_of: &["mcp"],
+        meaning: "The same for the tool of this name; the stricter mode counts.",
+        keys: &[key("mode", Kind::Strictness, MODE).usually(OF_THE_TOOLS).live()],
     },
     Section {
         path: &["runtimes"],

@@ -134,8 +134,8 @@ fn every_row_has_a_field_a_default_a_variable_and_a_type() {
 #[test]
 fn every_field_has_a_row() {
     fn leaves(prefix: &str, value: &Value, found: &mut BTreeSet<String>) {
-        const NAMED: [&str; 4] =
-            ["tenants.named", "rules.runtimes", "rules.tenants", "network.tenants"];
+        const NAMED: [&str; 5] =
+            ["tenants.named", "rules.runtimes", "rules.tenants", "network.tenants", "mcp.tools"];
         match value {
             Value::Object(map) if !(map.is_empty() && NAMED.contains(&prefix)) => {
                 for (name, value) in map {
@@ -152,9 +152,12 @@ fn every_field_has_a_row() {
     let named = tree(&Config::default())["tenants"]["default"].clone();
     leaves("tenants.named.NAME", &named, &mut found);
     let set = ["rules.runtimes.NAME.mode=off", "rules.tenants.NAME.mode=off"];
-    let set = [&set[..], &["network.tenants.NAME.allow=a.test:1"]].concat();
+    let set =
+        [&set[..], &["network.tenants.NAME.allow=a.test:1", "mcp.tools.NAME.mode=off"]].concat();
     let named = tree(&load("", &[], &set).unwrap().config);
-    for (section, kind) in [("rules", "runtimes"), ("rules", "tenants"), ("network", "tenants")] {
+    let kinds =
+        [("rules", "runtimes"), ("rules", "tenants"), ("network", "tenants"), ("mcp", "tools")];
+    for (section, kind) in kinds {
         leaves(&format!("{section}.{kind}"), &named[section][kind], &mut found);
     }
     let known: Vec<_> = rows().map(Row::dotted).collect();
@@ -295,6 +298,7 @@ fn the_file_with_every_key_says_what_is_so_without_it() {
     assert_eq!(config.rules.tenants.remove("NAME"), Some(full));
     let nothing = NetworkOf { allow: Vec::new(), open_ranges: Vec::new() };
     assert_eq!(config.network.tenants.remove("NAME"), Some(nothing));
+    assert_eq!(config.mcp.tools.remove("NAME"), Some(Tool { mode: "full".to_owned() }));
     assert_eq!(config, Config::default());
 }
 

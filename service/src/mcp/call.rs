@@ -1,6 +1,6 @@
 //! What the tools do.
 
-use belljar::Error;
+use belljar::{Error, Mode};
 use rmcp::RoleServer;
 use rmcp::model::{CallToolResult, JsonObject};
 use rmcp::service::RequestContext;
@@ -57,7 +57,8 @@ impl Handler {
         mut request: CheckRequest,
         context: &RequestContext<RoleServer>,
     ) -> Result<CallToolResult, Problem> {
-        request.lower(self.broker.policy().governed.models);
+        // What would be said of a run.
+        request.lower(self.most(tools::RUN_CODE));
         let tenant = self.caller(context)?.tenant;
         let answer = self.broker.check(&tenant, request).await?;
         Ok(content::plain(content::checked(&answer), &answer))
@@ -68,7 +69,7 @@ impl Handler {
         mut request: Request,
         context: &RequestContext<RoleServer>,
     ) -> Result<CallToolResult, Problem> {
-        request.lower(self.broker.policy().governed.models);
+        request.lower(self.most(tools::RUN_CODE));
         let mut caller = self.caller(context)?;
         let submission = Submission {
             tenant: caller.tenant.clone(),
@@ -98,7 +99,7 @@ impl Handler {
         context: &RequestContext<RoleServer>,
     ) -> Result<CallToolResult, Problem> {
         let mut caller = self.caller(context)?;
-        let most = self.broker.policy().governed.models;
+        let most = self.most(tools::RUN_CODE);
         if self.broker.mode_of_session(&caller.tenant, session)? > most {
             let what =
                 format!("mode {most}: this session was opened with more than models may use");
@@ -130,11 +131,16 @@ impl Handler {
         mut request: SessionRequest,
         context: &RequestContext<RoleServer>,
     ) -> Result<CallToolResult, Problem> {
-        request.lower(self.broker.policy().governed.models);
+        request.lower(self.most(tools::OPEN_SESSION));
         let caller = self.caller(context)?;
         let room = caller.take_room();
         let row = self.broker.open_session(caller.tenant, request, room).await?;
         Ok(told(&row))
+    }
+
+    /// The mode that the operator leaves to what comes through `tool`.
+    fn most(&self, tool: &str) -> Mode {
+        self.broker.policy().governed.mode_of_tool(tool)
     }
 
     async fn list_runtimes(&self, arguments: JsonObject) -> Result<CallToolResult, Problem> {

@@ -19,7 +19,7 @@ const REST: Duration = Duration::from_millis(15);
 const LIBRARY: &str = "python, forked, through the library";
 const SERVED: &str = "the same over the socket";
 const CALL: &str = "call of a session, through the library";
-const DOOR_CALL: &str = "the same call over the socket";
+const SERVED_CALL: &str = "the same call over the socket";
 const FIRST: &str = "first byte, from its write to its event";
 
 const MOST_ADDED: Duration = Duration::from_micros(250);
@@ -68,14 +68,14 @@ fn calls(effort: Effort, jars: &Jars, sandbox: &Sandbox, service: &Service) -> R
         let answer = jars.block_on(session.call("1 + 1"))?;
         answer.value.map(drop).ok_or_else(|| "no result".into())
     });
-    contest.enter(DOOR_CALL, || {
+    contest.enter(SERVED_CALL, || {
         let answer = client.ask(&place, &call)?;
         let is_two = text(&answer, "/result/text") == "2";
         is_two.then_some(()).ok_or_else(|| answer.to_string().into())
     });
     let table = contest.hold(effort.rounds)?;
     table.print("A call of a session, 1 + 1", CALL)?;
-    table.exceed(DOOR_CALL, CALL, MOST_ADDED)?;
+    table.exceed(SERVED_CALL, CALL, MOST_ADDED)?;
     Ok(jars.block_on(session.close()).map(drop)?)
 }
 

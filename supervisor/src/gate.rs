@@ -25,7 +25,6 @@ mod stream;
 mod upstream;
 
 mod audit;
-mod carrier;
 mod meter;
 
 #[cfg(test)]

@@ -21,7 +21,7 @@ pub(crate) const STANDS: &[u8] = b"stands";
 
 /// The namespaces of a jar that whoever enters it enters, that of pids first: it is entered by
 /// children alone.
-pub(crate) const ENTERED: [(&str, CloneFlags); 6] = [
+pub(crate) const NAMESPACES: [(&str, CloneFlags); 6] = [
     ("pid", CloneFlags::CLONE_NEWPID),
     ("mnt", CloneFlags::CLONE_NEWNS),
     ("ipc", CloneFlags::CLONE_NEWIPC),
@@ -120,7 +120,7 @@ pub(crate) fn become_jar(
         setsid().map_err(doing("make a session")).map(drop)
     })?;
     let ground = clock.raise(Layer::Rootfs, || rootfs::build_own(jar, identity, proc))?;
-    let entered = match raise.waiting {
+    let namespaces = match raise.waiting {
         Waiting::Forked => open_namespaces(&ground).map_err(of_namespaces)?,
         Waiting::Empty | Waiting::Primed => Vec::new(),
     };
@@ -130,10 +130,10 @@ pub(crate) fn become_jar(
     let Belongings { channel, line, stdout, stderr, tether, .. } = belongings;
     drop((stdout, stderr));
     if raise.waiting == Waiting::Forked {
-        let fds: Vec<_> = entered.iter().map(AsFd::as_fd).collect();
+        let fds: Vec<_> = namespaces.iter().map(AsFd::as_fd).collect();
         let stands = send_with(&tether, STANDS, &fds);
         stands.map_err(doing("say that the jar stands")).map_err(of_namespaces)?;
-        drop((ground, line, tether, entered));
+        drop((ground, line, tether, namespaces));
         init::reap_until_ended(None, None, &channel, jar.authority); // -> !
     }
     if let Fork::Parent(payload) = confine::split_off_payload()? {
@@ -160,7 +160,7 @@ fn open_namespaces(ground: &rootfs::Ground) -> Step<Vec<OwnedFd>> {
     let open = |(name, _): &(&str, _)| {
         ground.open_proc(&format!("self/ns/{name}")).map_err(doing("open a namespace"))
     };
-    ENTERED.iter().map(open).collect()
+    NAMESPACES.iter().map(open).collect()
 }
 
 fn of_namespaces(failure: Failure) -> Refusal {

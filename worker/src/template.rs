@@ -13,7 +13,7 @@ use nix::libc;
 use nix::sched::{CloneFlags, setns};
 
 use crate::control::{Control, send_with};
-use crate::kept::{Belongings, ENTERED, FORKED, PROC_FD, SOCKET_FD};
+use crate::kept::{Belongings, FORKED, NAMESPACES, PROC_FD, SOCKET_FD};
 use crate::layers::{privileges, rootfs};
 use crate::payload::{self, LINE_FD};
 use crate::stopwatch::{Failure, Stopwatch, best_effort, doing};
@@ -49,8 +49,8 @@ pub(crate) fn serve() -> Side {
             Ok(Forked::Parent(child)) => {
                 best_effort(send_with(keeper.as_fd(), &reply(wanted.serial, child), &[]));
             }
-            Ok(Forked::Child(entered, belongings)) => {
-                become_child(keep, wanted.identity, entered, belongings);
+            Ok(Forked::Child(namespaces, belongings)) => {
+                become_child(keep, wanted.identity, namespaces, belongings);
                 return Side::Child { hurry: wanted.hurry };
             }
             Err(_) => best_effort(send_with(keeper.as_fd(), &reply(wanted.serial, 0), &[])),
@@ -67,22 +67,22 @@ enum Forked {
 
 fn fork_into(fds: Vec<OwnedFd>, tid_address: u64) -> Result<Forked, Failure> {
     let mut fds = fds.into_iter();
-    let entered: Vec<_> = fds.by_ref().take(ENTERED.len()).collect();
+    let namespaces: Vec<_> = fds.by_ref().take(NAMESPACES.len()).collect();
     let belongings = Belongings::unpack(fds.collect(), None)?;
     // For children alone: this process stays where it is.
-    let pids = entered.first().ok_or_else(|| Failure::because("fork", "no jar was named"))?;
+    let pids = namespaces.first().ok_or_else(|| Failure::because("fork", "no jar was named"))?;
     setns(pids, CloneFlags::CLONE_NEWPID).map_err(doing("enter a pid namespace"))?;
     Ok(match fork::fork_sibling(tid_address).map_err(doing("fork"))? {
         Fork::Parent(child) => Forked::Parent(child.as_raw()),
-        Fork::Child => Forked::Child(entered, belongings),
+        Fork::Child => Forked::Child(namespaces, belongings),
     })
 }
 
 /// Never returns unconfined.
 #[expect(clippy::exit, reason = "a child that is not confined must not come to run anything")]
-fn become_child(keep: &Keep, identity: Identity, entered: Vec<OwnedFd>, belongings: Belongings) {
+fn become_child(keep: &Keep, identity: Identity, namespaces: Vec<OwnedFd>, belongings: Belongings) {
     if let Ok(voice) = belongings.channel.try_clone() {
-        match confine(&keep.jar, identity, entered, &voice, belongings) {
+        match confine(&keep.jar, identity, namespaces, &voice, belongings) {
             Ok(()) => return,
             Err(refusal) => best_effort(voice.send(&Report::Refused(refusal))),
         }
@@ -93,24 +93,24 @@ fn become_child(keep: &Keep, identity: Identity, entered: Vec<OwnedFd>, belongin
 fn confine(
     jar: &Jar,
     identity: Identity,
-    entered: Vec<OwnedFd>,
+    namespaces: Vec<OwnedFd>,
     voice: &Control,
     mut belongings: Belongings,
 ) -> Result<(), Refusal> {
     let mut clock = Stopwatch::default();
     let proc = sys::adopt(PROC_FD);
     clock.raise(Layer::Descriptors, || {
-        let kept: Vec<_> = entered.iter().chain([&proc, voice.as_fd()]).collect();
+        let kept: Vec<_> = namespaces.iter().chain([&proc, voice.as_fd()]).collect();
         belongings.keep_only(&kept)
     })?;
     clock.raise(Layer::Namespaces, || {
         belongings.join_groups()?;
-        for (door, (_, kind)) in entered.iter().zip(ENTERED).skip(1) {
-            setns(door, kind).map_err(doing("enter the jar"))?;
+        for (namespace, (_, kind)) in namespaces.iter().zip(NAMESPACES).skip(1) {
+            setns(namespace, kind).map_err(doing("enter the jar"))?;
         }
         Ok(())
     })?;
-    drop(entered);
+    drop(namespaces);
     belongings.place_streams()?;
     let ground = clock.raise(Layer::Rootfs, || rootfs::Ground::here(proc, None))?;
     clock.raise(Layer::Privileges, || privileges::renounce_in_lot(identity, &ground))?;

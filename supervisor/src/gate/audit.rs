@@ -15,11 +15,13 @@ use crate::{Connection, Denied, NetworkUse};
 
 /// The connections that are told one by one.
 const RECORDED: usize = 256;
-/// The refusals that are told apart. A payload makes up as many names as it likes.
+/// The refusals by one rule that are told apart. A payload makes up as many names as it likes.
 const TOLD_APART: usize = 64;
 /// How often one refusal is told at once; beyond, whenever it has doubled.
 const TOLD_SINGLY: u64 = 8;
 const KIND: &str = "network";
+const DATAGRAM: &str = "network/datagram";
+const BY_NAME_ONLY: &str = "grant a name that leads there: IPv6 is reached by name only";
 
 /// How a connection ended, in the words of [`Connection::verdict`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -146,7 +148,10 @@ impl Audit {
             Some(port) => (format!("{target}:{port}"), port.to_string()),
             None => (target.to_string(), "PORT".to_owned()),
         };
-        let hint = format!("grant it with --allow-net {target}:{port}");
+        let hint = match target {
+            Target::Address(IpAddr::V6(_)) => BY_NAME_ONLY.to_owned(),
+            _ => format!("grant it with --allow-net {target}:{port}"),
+        };
         self.deny(format!("connect to {place}"), "network/not-granted", hint);
     }
 
@@ -155,33 +160,37 @@ impl Audit {
         self.deny(format!("connect to {name}"), "network/too-many-names", hint.to_owned());
     }
 
-    pub(super) fn blocked(&self, host: &str, port: u16, address: IpAddr, blocked: Blocked) {
+    pub(super) fn blocked(&self, target: &Target, port: u16, address: IpAddr, blocked: Blocked) {
         let Blocked { why, openable } = blocked;
-        let place = place(host, port);
         let (rule, advice) = if openable {
             ("network/private-address", "an operator can open its range")
         } else {
             ("network/blocked-address", "no run reaches it")
         };
         let hint = format!("{address} is {why}: {advice}");
-        let what = match host.parse() {
-            Ok(IpAddr::V4(_)) => format!("connect to {place}"),
-            _ => format!("connect to {place} at {address}"),
-        };
-        self.deny(what, rule, hint);
+        match target {
+            Target::Name(name) => {
+                self.deny(format!("connect to {name}:{port} at {address}"), rule, hint);
+            }
+            Target::Address(IpAddr::V6(_)) if openable => {
+                let hint = format!("{hint}; {BY_NAME_ONLY}");
+                self.deny(format!("connect to {target}:{port}"), rule, hint);
+            }
+            Target::Address(_) => self.deny(format!("connect to {target}:{port}"), rule, hint),
+        }
     }
 
-    /// An address of IPv6, which only a name leads to.
-    pub(super) fn by_name_only(&self, host: &str, port: u16) {
-        let hint = "grant a name that leads there: IPv6 is reached by name only".to_owned();
-        self.deny(format!("connect to {}", place(host, port)), "network/not-granted", hint);
-    }
-
-    pub(super) fn datagram(&self, host: &str, port: u16) {
+    pub(super) fn datagram(&self, target: &Target, port: u16) {
         let hint =
             "TCP is all that is relayed; names resolve with the resolver of /etc/resolv.conf";
-        let what = format!("send a datagram to {}", place(host, port));
-        self.deny(what, "network/datagram", hint.to_owned());
+        self.deny(format!("send a datagram to {target}:{port}"), DATAGRAM, hint.to_owned());
+    }
+
+    /// Refusals came faster than they are heard.
+    pub(super) fn unheard(&self) {
+        let what = "connect to more places than are told".to_owned();
+        let hint = "of refusals that come this fast some are lost; try fewer places at a time";
+        self.deny(what, "network/not-granted", hint.to_owned());
     }
 
     pub(super) fn server_name(&self, flow: &Flow, asked: Option<&str>) {
@@ -226,11 +235,13 @@ impl Audit {
     fn deny(&self, what: String, rule: &'static str, hint: String) {
         let mut told = self.told.lock().unwrap_or_else(PoisonError::into_inner);
         let key = (what, rule);
-        let (key, hint) = if told.len() < TOLD_APART || told.contains_key(&key) {
+        let alike = told.keys().filter(|(_, other)| *other == rule).count();
+        let (key, hint) = if alike < TOLD_APART || told.contains_key(&key) {
             (key, hint)
         } else {
             let hint = "these are more than are told apart; look at those before".to_owned();
-            (("connect to other places".to_owned(), rule), hint)
+            let what = if rule == DATAGRAM { "send datagrams" } else { "connect" };
+            ((format!("{what} to other places"), rule), hint)
         };
         let entry = told.entry(key.clone()).or_insert(Told { count: 0, passed: 0, hint });
         entry.count += 1;
@@ -264,10 +275,6 @@ impl Flow {
         let (port, verdict) = (self.port, end.word());
         let millis = ended.saturating_duration_since(self.opened).as_millis();
         tracing::debug!(port, address = ?self.pinned.get(), verdict, millis, "connection");
-    }
-
-    pub(super) fn host(&self) -> &str {
-        &self.host
     }
 
     pub(super) fn port(&self) -> u16 {

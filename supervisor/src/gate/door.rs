@@ -13,7 +13,7 @@ use super::open::{Shared, Unsaid};
 use super::relay::Link;
 use super::table::{PROXY, RESOLVER, Target};
 use super::upstream::{Nowhere, Upstream};
-use super::{filled, names, proxy, refusals};
+use super::{filled, names, proxy};
 
 /// While this process has no descriptor left, nobody is let in.
 const EXHAUSTED: Duration = Duration::from_millis(50);
@@ -64,8 +64,7 @@ pub(super) async fn reach(
     port: u16,
 ) -> Result<TcpStream, End> {
     if !shared.table.is_granted(target, port) {
-        refusals::not_granted(shared, target, port);
-        return Err(End::NotGranted);
+        return Err(shared.refuse(target, port));
     }
     if shared.meter.is_empty() {
         shared.audit.too_many_bytes();
@@ -74,7 +73,7 @@ pub(super) async fn reach(
     let addresses = shared.upstream.find(target).await.map_err(|nowhere| match nowhere {
         Nowhere::Unresolved => End::Unresolved,
         Nowhere::Blocked(address, blocked) => {
-            shared.audit.blocked(flow.host(), port, address, blocked);
+            shared.audit.blocked(target, port, address, blocked);
             End::RefusedAddress
         }
     })?;

@@ -11,12 +11,12 @@ use tokio::sync::{Semaphore, mpsc, watch};
 use tokio::task::JoinSet;
 use tokio::time::timeout;
 
-use super::audit::Audit;
+use super::audit::{Audit, End};
 use super::bound::Bindings;
 use super::layout::Layout;
 use super::meter::{Meter, Pace};
 use super::refusals::Refusals;
-use super::table::Table;
+use super::table::{Table, Target};
 use super::upstream::Upstream;
 use super::{door, names};
 use crate::{Denied, Error, Limits, NetworkUse};
@@ -57,6 +57,20 @@ const QUESTIONS_PER_S: u64 = 1000;
 const ARRIVING: Duration = Duration::from_millis(1);
 const DRAINING: Duration = Duration::from_millis(500);
 const AT_ONCE: Duration = Duration::from_secs(1);
+
+impl Shared {
+    /// Tells that `target` was not granted, and whether it could have been.
+    pub(super) fn refuse(&self, target: &Target, port: u16) -> End {
+        if let Target::Address(address) = target
+            && let Err(blocked) = self.upstream.judge(*address)
+        {
+            self.audit.blocked(target, port, *address, blocked);
+            return End::RefusedAddress;
+        }
+        self.audit.not_granted(target, Some(port));
+        End::NotGranted
+    }
+}
 
 impl Gate {
     /// Opens the gate on the listening sockets that came out of the jar, in the order in which the

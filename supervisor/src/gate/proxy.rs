@@ -1,5 +1,6 @@
 //! For programs that insist on a proxy: `CONNECT`, and nothing else (RFC 9110, section 9.3.6).
 
+use std::net::{IpAddr, Ipv6Addr};
 use std::os::fd::AsRawFd;
 use std::time::Duration;
 
@@ -104,19 +105,23 @@ fn place(head: &[u8]) -> Result<(Target, u16), Refusal> {
     let is_number = port.bytes().all(|byte| byte.is_ascii_digit());
     let port = port.parse().ok().filter(|port| is_number && *port != 0);
     let port = port.ok_or_else(|| bad("the port is not between 1 and 65535"))?;
-    if host.starts_with('[') {
-        let why = "addresses of IPv6 cannot be granted; use a name";
-        return Err(Refusal { status: "403 Forbidden", why: why.to_owned() });
-    }
-    let target = match host.parse() {
-        Ok(address) => Target::Address(address),
-        Err(_) => Target::Name(host_name(host).map_err(|why| bad(&why))?),
+    let in_brackets = host.strip_prefix('[').and_then(|host| host.strip_suffix(']'));
+    let target = match (in_brackets, host.parse()) {
+        (Some(host), _) => {
+            let address: Ipv6Addr = host.parse().map_err(|_| bad("that is no address of IPv6"))?;
+            Target::Address(address.to_canonical())
+        }
+        (None, Ok(address)) => Target::Address(IpAddr::V4(address)),
+        (None, Err(_)) => Target::Name(host_name(host).map_err(|why| bad(&why))?),
     };
     Ok((target, port))
 }
 
 fn refusal(end: End, target: &Target, port: u16) -> Refusal {
     let (status, why) = match end {
+        End::NotGranted if matches!(target, Target::Address(IpAddr::V6(_))) => {
+            ("403 Forbidden", format!("{target}:{port} is not granted; grant a name, and use that"))
+        }
         End::NotGranted => (
             "403 Forbidden",
             format!("{target}:{port} is not granted; grant it with --allow-net {target}:{port}"),

@@ -2,10 +2,10 @@
 //! them itself, at every address of the world, and those answers are heard here.
 
 use std::io;
-use std::net::{IpAddr, Ipv6Addr};
+use std::net::IpAddr;
 use std::os::fd::{AsRawFd, OwnedFd};
 use std::os::unix::net::UnixDatagram as Datagrams;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use etherparse::{LaxNetSlice, LaxSlicedPacket, TransportSlice};
@@ -19,6 +19,7 @@ use super::table::Target;
 /// Where they are heard: a packet socket, of which nothing is wanted but to receive.
 pub(super) struct Refusals {
     socket: UnixDatagram,
+    turn: Mutex<()>,
     pace: Pace,
 }
 
@@ -30,7 +31,7 @@ enum Attempt {
 }
 
 /// As much of a packet as is kept of one.
-const PACKET_BYTES: usize = 128;
+const PACKET_BYTES: usize = 256;
 /// More than a program needs, less than a processor.
 const HEARD_PER_S: u64 = 1000;
 const AT_ONCE: Duration = Duration::from_secs(1);
@@ -42,70 +43,64 @@ impl Refusals {
         let socket = Datagrams::from(socket);
         socket.set_nonblocking(true)?;
         let socket = UnixDatagram::from_std(socket)?;
-        Ok(Self { socket, pace: Pace::new(HEARD_PER_S, AT_ONCE) })
+        Ok(Self { socket, turn: Mutex::new(()), pace: Pace::new(HEARD_PER_S, AT_ONCE) })
     }
 
-    /// Tells all of them, while the run goes on. What comes faster than is heard is lost: a program
-    /// that knocks everywhere has fewer refusals counted than it met.
+    /// Tells all of them, while the run goes on. Of what comes faster than is heard, some is lost.
     pub(super) async fn keep(self: Arc<Self>, shared: Arc<Shared>) {
-        let mut packet = [0; PACKET_BYTES];
         loop {
-            if let Ok(length) = self.socket.recv(&mut packet).await {
-                tell(&shared, packet.get(..length).unwrap_or_default());
+            // An error here is one of the socket; there is always a next packet to read.
+            drop(self.socket.readable().await);
+            if !self.hear(&shared, |packet| self.socket.try_recv(packet)) {
+                continue;
             }
-            self.pace.one().await;
+            let wait = self.pace.wait(1);
+            if !wait.is_zero() {
+                shared.audit.unheard();
+                tokio::time::sleep(wait).await;
+            }
         }
     }
 
     /// Tells what is left, whether this was woken for it or not.
     pub(super) fn finish(&self, shared: &Shared) {
-        let mut packet = [0; PACKET_BYTES];
+        let next =
+            |packet: &mut [u8]| Ok(recv(self.socket.as_raw_fd(), packet, MsgFlags::MSG_DONTWAIT)?);
         for _ in 0..LEFT {
-            let next = recv(self.socket.as_raw_fd(), &mut packet, MsgFlags::MSG_DONTWAIT);
-            let Ok(length) = next else { return };
-            tell(shared, packet.get(..length).unwrap_or_default());
+            if !self.hear(shared, next) {
+                return;
+            }
         }
+        shared.audit.unheard();
     }
-}
 
-/// Tells that `target` was not granted, and whether it could have been.
-pub(super) fn not_granted(shared: &Shared, target: &Target, port: u16) {
-    let judged = match target {
-        Target::Name(_) => Ok(()),
-        Target::Address(address) => shared.upstream.judge((*address).into()).map(drop),
-    };
-    match (judged, target) {
-        (Err(blocked), Target::Address(address)) => {
-            shared.audit.blocked(&address.to_string(), port, (*address).into(), blocked);
-        }
-        _ => shared.audit.not_granted(target, Some(port)),
+    /// Tells one, if there is one. Nobody who waits for a turn overtakes a packet that was taken and
+    /// not told yet.
+    fn hear(&self, shared: &Shared, next: impl Fn(&mut [u8]) -> io::Result<usize>) -> bool {
+        let _turn = self.turn.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut packet = [0; PACKET_BYTES];
+        let Ok(length) = next(&mut packet) else { return false };
+        tell(shared, packet.get(..length).unwrap_or_default());
+        true
     }
 }
 
 fn tell(shared: &Shared, packet: &[u8]) {
-    match Attempt::refused_by(packet) {
-        Some(Attempt::Connect(IpAddr::V4(address), port)) => match shared.table.at(address) {
-            // Its own servers are its own affair.
-            Target::Address(own) if own.is_loopback() => {}
-            // Nobody listens any more: the run is over.
-            target if shared.table.is_granted(&target, port) => {}
-            target => not_granted(shared, &target, port),
-        },
-        Some(Attempt::Connect(IpAddr::V6(address), port)) if address != Ipv6Addr::LOCALHOST => {
-            let place = format!("[{address}]");
-            match shared.upstream.judge(address.into()) {
-                Err(blocked) => shared.audit.blocked(&place, port, address.into(), blocked),
-                Ok(_) => shared.audit.by_name_only(&place, port),
-            }
+    let Some(attempt) = Attempt::refused_by(packet) else { return };
+    let (Attempt::Connect(address, port) | Attempt::Datagram(address, port)) = attempt;
+    let target = match address {
+        IpAddr::V4(address) => shared.table.at(address),
+        IpAddr::V6(_) => Target::Address(address),
+    };
+    match (attempt, &target) {
+        // Its own servers are its own affair.
+        (_, Target::Address(own)) if own.is_loopback() => {}
+        (Attempt::Datagram(..), _) => shared.audit.datagram(&target, port),
+        // Nobody listens any more: the run is over.
+        (Attempt::Connect(..), _) if shared.table.is_granted(&target, port) => {}
+        (Attempt::Connect(..), _) => {
+            shared.refuse(&target, port);
         }
-        Some(Attempt::Datagram(IpAddr::V4(address), port)) => match shared.table.at(address) {
-            Target::Address(own) if own.is_loopback() => {}
-            target => shared.audit.datagram(&target.to_string(), port),
-        },
-        Some(Attempt::Datagram(IpAddr::V6(address), port)) if address != Ipv6Addr::LOCALHOST => {
-            shared.audit.datagram(&format!("[{address}]"), port);
-        }
-        Some(_) | None => {}
     }
 }
 

@@ -7,13 +7,12 @@ use std::time::Duration;
 use nix::sys::socket::{Shutdown, shutdown};
 use tokio::net::TcpStream;
 use tokio::task::coop::consume_budget;
-use tokio::time::{Instant, sleep, timeout_at};
+use tokio::time::{Instant, sleep, timeout, timeout_at};
 
 use super::audit::{End, Flow};
-use super::carrier::Carrier;
 use super::hello::{Hello, Said};
 use super::open::{Shared, Unsaid};
-use super::stream::read;
+use super::stream::{read, write_all};
 
 /// One connection, with both its ends.
 pub(super) struct Link<'a> {
@@ -33,6 +32,8 @@ enum Way {
 
 /// How long a greeting that has begun may take.
 const GREETING: Duration = Duration::from_secs(10);
+/// How long a connection is silent before its buffers are given up.
+const PAUSE: Duration = Duration::from_millis(20);
 
 impl Link<'_> {
     /// `early` is what the client said already.
@@ -40,8 +41,8 @@ impl Link<'_> {
         let out = async {
             let _unsaid = unsaid;
             let said = self.greeting(early).await?;
-            let bytes = said.len();
-            self.pass(Way::Out, &Carrier::holding(said), bytes).await?;
+            self.write(Way::Out, &said).await?;
+            drop(said);
             self.pump(Way::Out).await?;
             self.flow.has_said_all();
             Ok(())
@@ -88,17 +89,23 @@ impl Link<'_> {
     /// Everything one side says, to its last word.
     async fn pump(&self, way: Way) -> Result<(), End> {
         let (from, to) = self.ends(way);
-        let mut carrier = Carrier::new(self.shared.buffer_bytes);
+        let mut buffer = Vec::new();
         loop {
+            // Who waits for long holds no buffer; who only pauses does not clear one again.
+            let more = from.readable();
+            if let Ok(more) = timeout(PAUSE, more).await {
+                more.map_err(|_| End::Reset)?;
+            } else {
+                buffer = Vec::new();
+                from.readable().await.map_err(|_| End::Reset)?;
+            }
+            buffer.resize(self.shared.buffer_bytes, 0);
             // Who is never made to wait makes nobody else wait.
             consume_budget().await;
-            match carrier.take(from) {
+            match from.try_read(&mut buffer) {
                 Ok(0) => break,
-                Ok(taken) => self.pass(way, &carrier, taken).await?,
-                Err(error) if error.kind() == ErrorKind::WouldBlock => {
-                    carrier.rest();
-                    from.readable().await.map_err(|_| End::Reset)?;
-                }
+                Ok(read) => self.write(way, buffer.get(..read).unwrap_or_default()).await?,
+                Err(error) if error.kind() == ErrorKind::WouldBlock => {}
                 Err(_) => return Err(End::Reset),
             }
         }
@@ -106,16 +113,15 @@ impl Link<'_> {
         shutdown(to.as_raw_fd(), Shutdown::Write).map_err(|_| End::Reset)
     }
 
-    /// As much of what was taken as may pass.
-    async fn pass(&self, way: Way, carrier: &Carrier, taken: usize) -> Result<(), End> {
+    async fn write(&self, way: Way, bytes: &[u8]) -> Result<(), End> {
         let (_, to) = self.ends(way);
-        let allowed = self.shared.meter.take(taken);
-        carrier.give(to, allowed).await?;
+        let allowed = self.shared.meter.take(bytes.len());
+        write_all(to, bytes.get(..allowed).unwrap_or_default()).await?;
         match way {
             Way::Out => self.shared.audit.sent(self.flow, allowed),
             Way::Back => self.shared.audit.received(self.flow, allowed),
         }
-        if allowed < taken {
+        if allowed < bytes.len() {
             self.shared.audit.too_many_bytes();
             return Err(End::NetworkBytes);
         }

@@ -1,6 +1,6 @@
 //! One end of a connection, read from and written to. Whatever goes wrong there has broken it.
 
-use std::io::{self, ErrorKind};
+use std::io::ErrorKind;
 
 use tokio::net::TcpStream;
 
@@ -19,26 +19,13 @@ pub(super) async fn read(from: &TcpStream, buffer: &mut [u8]) -> Result<usize, E
 
 pub(super) async fn write_all(to: &TcpStream, mut bytes: &[u8]) -> Result<(), End> {
     while !bytes.is_empty() {
-        let written = until_written(to, || to.try_write(bytes)).await?;
-        bytes = bytes.get(written..).unwrap_or_default();
-    }
-    Ok(())
-}
-
-/// How much `write` wrote, once it may write something.
-pub(super) async fn until_written<W>(to: &TcpStream, write: W) -> Result<usize, End>
-where
-    W: Fn() -> io::Result<usize>,
-{
-    loop {
-        match write() {
-            // Nobody takes anything any more.
-            Ok(0) => return Err(End::Reset),
-            Ok(written) => return Ok(written),
+        match to.try_write(bytes) {
+            Ok(written) => bytes = bytes.get(written..).unwrap_or_default(),
             Err(error) if error.kind() == ErrorKind::WouldBlock => {
                 to.writable().await.map_err(|_| End::Reset)?;
             }
             Err(_) => return Err(End::Reset),
         }
     }
+    Ok(())
 }

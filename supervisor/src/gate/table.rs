@@ -2,11 +2,11 @@
 
 use std::collections::{BTreeSet, HashMap};
 use std::fmt;
-use std::net::Ipv4Addr;
+use std::net::{IpAddr, Ipv4Addr};
 use std::sync::{Mutex, PoisonError};
 
 use belljar_protocol::{Door, Subnet, Transport};
-use ipnet::Ipv4Net;
+use ipnet::{IpNet, Ipv4Net};
 
 use crate::network::{is_below, is_guarded};
 use crate::{Grant, GrantHost};
@@ -38,7 +38,7 @@ struct Given {
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub(super) enum Target {
     Name(String),
-    Address(Ipv4Addr),
+    Address(IpAddr),
 }
 
 /// Why a name has no address inside.
@@ -81,15 +81,15 @@ impl Table {
     /// For whom `address` stands.
     pub(super) fn at(&self, address: Ipv4Addr) -> Target {
         let given = self.given.lock().unwrap_or_else(PoisonError::into_inner);
-        given.names.get(&address).cloned().map_or(Target::Address(address), Target::Name)
+        given.names.get(&address).cloned().map_or(Target::Address(address.into()), Target::Name)
     }
 
     pub(super) fn is_granted(&self, target: &Target, port: u16) -> bool {
         self.grants.iter().filter(|grant| grant.port == port).any(|grant| match target {
             Target::Name(name) => means(&grant.host, name),
             Target::Address(address) => match &grant.host {
-                GrantHost::Address(granted) => granted == address,
-                GrantHost::Range(range) => range.contains(address),
+                GrantHost::Address(granted) => *granted == *address,
+                GrantHost::Range(range) => IpNet::V4(*range).contains(address),
                 GrantHost::Name(_) | GrantHost::Below(_) => false,
             },
         })
@@ -183,7 +183,8 @@ impl fmt::Display for Target {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Name(name) => f.write_str(name),
-            Self::Address(address) => write!(f, "{address}"),
+            Self::Address(IpAddr::V4(address)) => write!(f, "{address}"),
+            Self::Address(IpAddr::V6(address)) => write!(f, "[{address}]"),
         }
     }
 }

@@ -66,7 +66,7 @@ impl Upstream {
     /// all: a name that leads inside under one of its addresses is not tried under the others.
     pub(super) async fn find(&self, target: &Target) -> Result<Vec<IpAddr>, Nowhere> {
         let answers = match target {
-            Target::Address(address) => vec![IpAddr::V4(*address)],
+            Target::Address(address) => vec![*address],
             Target::Name(name) => self.resolve(name).await.ok_or(Nowhere::Unresolved)?,
         };
         let judged = answers

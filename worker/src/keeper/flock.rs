@@ -13,7 +13,7 @@ use super::nursery::Nursery;
 use crate::control::{Control, receive_with};
 use crate::denials::{Denials, receive_listener};
 use crate::init;
-use crate::kept::{Belongings, ENTERED, STANDS};
+use crate::kept::{Belongings, NAMESPACES, STANDS};
 use crate::stopwatch::{Step, best_effort, doing};
 use crate::warden::{GRACE, timeout};
 
@@ -38,7 +38,7 @@ pub(super) struct Member {
     /// Kept for the template until it is asked for a child.
     belongings: Option<Belongings>,
     /// The namespaces of the jar, from when it stands.
-    entered: Vec<OwnedFd>,
+    namespaces: Vec<OwnedFd>,
     /// A child was asked for.
     wanted: Option<Fork>,
     denials: Denials,
@@ -69,7 +69,7 @@ impl Member {
             channel,
             tether,
             belongings,
-            entered: Vec::new(),
+            namespaces: Vec::new(),
             wanted: None,
             denials: Denials::default(),
             is_quiet: false,
@@ -104,23 +104,24 @@ impl Member {
             return;
         }
         let mut word = [0; 8];
-        if let Ok((bytes, entered)) = receive_with(&self.tether, &mut word)
+        if let Ok((bytes, namespaces)) = receive_with(&self.tether, &mut word)
             && word.get(..bytes) == Some(STANDS)
         {
-            self.entered = entered;
+            self.namespaces = namespaces;
         }
-        if self.entered.len() == ENTERED.len() { self.fork(template) } else { self.end() }
+        if self.namespaces.len() == NAMESPACES.len() { self.fork(template) } else { self.end() }
     }
 
     /// Has the child forked that was asked for, if the jar stands.
     fn fork(&mut self, template: Option<&Nursery>) {
-        if self.entered.is_empty() {
+        if self.namespaces.is_empty() {
             return;
         }
         let Some(wanted) = self.wanted.take() else { return };
-        let (entered, belongings) = (std::mem::take(&mut self.entered), self.belongings.take());
+        let (namespaces, belongings) =
+            (std::mem::take(&mut self.namespaces), self.belongings.take());
         let asked = template.zip(belongings).is_some_and(|(template, belongings)| {
-            template.fork_into(wanted, &entered, &belongings).is_ok()
+            template.fork_into(wanted, &namespaces, &belongings).is_ok()
         });
         if !asked {
             self.end();

@@ -80,12 +80,12 @@ impl Nursery {
     pub(super) fn fork_into(
         &self,
         fork: belljar_protocol::Fork,
-        entered: &[OwnedFd],
+        namespaces: &[OwnedFd],
         belongings: &Belongings,
     ) -> Step {
         let order = wire::encode_order(&Order::Fork(fork))
             .map_err(|error| Failure::because("ask for a child", error.to_string()))?;
-        let fds: Vec<_> = entered.iter().map(AsFd::as_fd).chain(belongings.all()).collect();
+        let fds: Vec<_> = namespaces.iter().map(AsFd::as_fd).chain(belongings.all()).collect();
         send_with(&self.socket, &order, &fds).map_err(doing("ask for a child"))
     }
 

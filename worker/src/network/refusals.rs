@@ -23,12 +23,12 @@ use crate::sys;
 pub(super) fn hear() -> Step<OwnedFd> {
     let interface = if_nametoindex(LOOPBACK).map_err(doing("find the loopback interface"))?;
     let socket = open(interface).map_err(doing("open a packet socket"))?;
-    let (own, several) = (Ipv4Addr::LOCALHOST.octets(), Ipv4Addr::new(224, 0, 0, 0).octets());
-    add_routes(interface, libc::AF_INET, &own, (&several, 3))
+    let (own, groups) = (Ipv4Addr::LOCALHOST.octets(), Ipv4Addr::new(224, 0, 0, 0).octets());
+    add_routes(interface, libc::AF_INET, &own, (&groups, 3))
         .map_err(doing("make every address local"))?;
     // Where there is no IPv6, there is nothing of it to refuse.
-    let (own, several) = (Ipv6Addr::LOCALHOST.octets(), Ipv6Addr::new(0xff00, 0, 0, 0, 0, 0, 0, 0));
-    best_effort(add_routes(interface, libc::AF_INET6, &own, (&several.octets(), 8)));
+    let (own, groups) = (Ipv6Addr::LOCALHOST.octets(), Ipv6Addr::new(0xff00, 0, 0, 0, 0, 0, 0, 0));
+    best_effort(add_routes(interface, libc::AF_INET6, &own, (&groups.octets(), 8)));
     Ok(socket)
 }
 
@@ -36,7 +36,7 @@ pub(super) fn hear() -> Step<OwnedFd> {
 fn open(interface: u32) -> std::io::Result<OwnedFd> {
     let flags = SockFlag::SOCK_CLOEXEC | SockFlag::SOCK_NONBLOCK;
     let socket = socket(AddressFamily::Packet, SockType::Datagram, flags, None)?;
-    sys::filter_packets(&socket, REFUSALS)?;
+    sys::filter_packets(&socket, &filter())?;
     sys::ignore_outgoing(&socket)?;
     sys::bind_to_interface(&socket, interface)?;
     Ok(socket)
@@ -44,12 +44,12 @@ fn open(interface: u32) -> std::io::Result<OwnedFd> {
 
 /// What `ip route add local default dev lo src OWN` asks for (rtnetlink(7)): who connects from
 /// nowhere in particular does it from an address of its own. What means several at once (multicast,
-/// broadcast) is nobody's, as it was: to that no kernel answers.
+/// broadcast), or is reserved, stays nobody's: to that no kernel answers.
 fn add_routes(
     interface: u32,
     family: i32,
     own: &[u8],
-    (several, prefix): (&[u8], u8),
+    (groups, prefix): (&[u8], u8),
 ) -> nix::Result<()> {
     let family = u8::try_from(family).map_err(|_| Errno::EAFNOSUPPORT)?;
     let mut local = route(family, 0, libc::RT_SCOPE_HOST, libc::RTN_LOCAL);
@@ -57,7 +57,7 @@ fn add_routes(
     push_attribute(&mut local, libc::RTA_PREFSRC, own);
     exchange(libc::RTM_NEWROUTE, &local)?;
     let mut nobodys = route(family, prefix, libc::RT_SCOPE_UNIVERSE, libc::RTN_THROW);
-    push_attribute(&mut nobodys, libc::RTA_DST, several);
+    push_attribute(&mut nobodys, libc::RTA_DST, groups);
     exchange(libc::RTM_NEWROUTE, &nobodys)
 }
 
@@ -108,64 +108,135 @@ fn exchange(kind: u16, body: &[u8]) -> nix::Result<()> {
     }
 }
 
-/// How much of a packet is kept: what was refused stands in its first bytes.
-const KEPT_BYTES: u32 = 128;
+/// How much of a packet is kept: what was refused stands in its beginning, behind as many options
+/// as there are.
+const KEPT_BYTES: u32 = 256;
 
-const PROTOCOL_ICMP: u32 = libc::IPPROTO_ICMP.cast_unsigned();
-const PROTOCOL_TCP: u32 = libc::IPPROTO_TCP.cast_unsigned();
-const PROTOCOL_ICMPV6: u32 = libc::IPPROTO_ICMPV6.cast_unsigned();
-/// FIN, SYN, RST and ACK of a TCP header; the two that a kernel answers with.
-const TCP_FLAGS: u32 = 0x17;
-const TCP_REFUSED: u32 = 0x14;
-/// "Destination unreachable" of ICMP (RFC 792), and of `ICMPv6` (RFC 4443).
-const UNREACHABLE: u32 = 3;
-const UNREACHABLE_V6: u32 = 1;
+/// Where in a packet something stands.
+#[derive(Clone, Copy)]
+enum At {
+    Byte(u32),
+    Word(u32),
+    /// Behind the header of IPv4, however long that is.
+    ByteBehind(u32),
+    WordBehind(u32),
+}
 
-/// A classic BPF program. Each jump says how many statements it skips, if it holds and if not.
-const REFUSALS: &[sock_filter] = &[
-    byte(0), // the version is the first half of the first byte
-    statement(libc::BPF_ALU | libc::BPF_RSH | libc::BPF_K, 4),
-    unless(4, 9),
-    byte(9), // its protocol
-    // How long the header is, with its options.
-    statement(libc::BPF_LDX | libc::BPF_B | libc::BPF_MSH, 0),
-    unless(PROTOCOL_TCP, 3),
-    byte_behind(13),
-    statement(libc::BPF_ALU | libc::BPF_AND | libc::BPF_K, TCP_FLAGS),
-    jump(TCP_REFUSED, 12, 13),
-    unless(PROTOCOL_ICMP, 12),
-    byte_behind(0),
-    jump(UNREACHABLE, 9, 10),
-    unless(6, 9),
-    byte(6), // its next header
-    unless(PROTOCOL_TCP, 3),
-    byte(40 + 13),
-    statement(libc::BPF_ALU | libc::BPF_AND | libc::BPF_K, TCP_FLAGS),
-    jump(TCP_REFUSED, 3, 4),
-    unless(PROTOCOL_ICMPV6, 3),
-    byte(40),
-    unless(UNREACHABLE_V6, 1),
-    statement(libc::BPF_RET | libc::BPF_K, KEPT_BYTES),
-    statement(libc::BPF_RET | libc::BPF_K, 0),
+/// What stands there, under a mask.
+type Look = (At, u32, u32);
+
+/// A packet at which every look finds what it looks for is kept, or not. The first case decides.
+struct Case {
+    keeps: bool,
+    looks: &'static [Look],
+}
+
+const WHOLE: u32 = u32::MAX;
+const IS_V4: Look = (At::Byte(0), 0xf0, 0x40);
+const IS_V6: Look = (At::Byte(0), 0xf0, 0x60);
+/// A reset that answers: of FIN, SYN, RST and ACK it has the last two, and no sequence number, as
+/// there was no connection (RFC 9293, section 3.10.7.1).
+const RESET: u32 = 0x14;
+const RESET_OF: u32 = 0x17;
+/// 127.64/16, in which addresses stand for granted names; everything else that is loopback is the
+/// jar's own affair.
+const FROM_STAND_IN: Look = (At::Word(12), 0xffff_0000, 0x7f40_0000);
+const FROM_LOOPBACK: Look = (At::Word(12), 0xff00_0000, 0x7f00_0000);
+const IS_TCP: Look = (At::Byte(9), WHOLE, libc::IPPROTO_TCP.cast_unsigned());
+const IS_RESET: Look = (At::ByteBehind(13), RESET_OF, RESET);
+const IS_FIRST: Look = (At::WordBehind(4), WHOLE, 0);
+const IS_V6_TCP: Look = (At::Byte(6), WHOLE, libc::IPPROTO_TCP.cast_unsigned());
+const IS_ICMPV6: Look = (At::Byte(6), WHOLE, libc::IPPROTO_ICMPV6.cast_unsigned());
+const IS_ICMP: Look = (At::Byte(9), WHOLE, libc::IPPROTO_ICMP.cast_unsigned());
+/// "Destination unreachable" (RFC 792).
+const IS_UNREACHABLE: Look = (At::ByteBehind(0), WHOLE, 3);
+
+const CASES: &[Case] = &[
+    Case { keeps: true, looks: &[IS_V4, FROM_STAND_IN, IS_TCP, IS_RESET, IS_FIRST] },
+    Case { keeps: true, looks: &[IS_V4, FROM_STAND_IN, IS_ICMP, IS_UNREACHABLE] },
+    Case { keeps: false, looks: &[IS_V4, FROM_LOOPBACK] },
+    Case { keeps: true, looks: &[IS_V4, IS_TCP, IS_RESET, IS_FIRST] },
+    Case { keeps: true, looks: &[IS_V4, IS_ICMP, IS_UNREACHABLE] },
+    Case {
+        keeps: false,
+        looks: &[
+            IS_V6,
+            IS_V6_TCP,
+            (At::Word(8), WHOLE, 0),
+            (At::Word(12), WHOLE, 0),
+            (At::Word(16), WHOLE, 0),
+            (At::Word(20), WHOLE, 1),
+        ],
+    },
+    // An unreachable port of IPv6 comes from ::1 whoever was meant, and says behind its own header
+    // of 8 bytes who was.
+    Case {
+        keeps: false,
+        looks: &[
+            IS_V6,
+            IS_ICMPV6,
+            (At::Word(40 + 8 + 24), WHOLE, 0),
+            (At::Word(40 + 8 + 28), WHOLE, 0),
+            (At::Word(40 + 8 + 32), WHOLE, 0),
+            (At::Word(40 + 8 + 36), WHOLE, 1),
+        ],
+    },
+    Case {
+        keeps: true,
+        looks: &[
+            IS_V6,
+            IS_V6_TCP,
+            (At::Byte(40 + 13), RESET_OF, RESET),
+            (At::Word(40 + 4), WHOLE, 0),
+        ],
+    },
+    Case {
+        keeps: true,
+        looks: &[
+            IS_V6,
+            IS_ICMPV6,
+            // The same (RFC 4443).
+            (At::Byte(40), WHOLE, 1),
+        ],
+    },
 ];
 
-const fn byte(at: u32) -> sock_filter {
-    statement(libc::BPF_LD | libc::BPF_B | libc::BPF_ABS, at)
+/// As classic BPF. A look that finds something else goes on behind its case.
+fn filter() -> Vec<sock_filter> {
+    let mut program = Vec::new();
+    for Case { keeps, looks } in CASES {
+        let mut case: Vec<sock_filter> = looks.iter().copied().flat_map(look).collect();
+        case.push(verdict(*keeps));
+        let length = case.len();
+        for (at, statement) in case.iter_mut().enumerate() {
+            if statement.code == op(libc::BPF_JMP | libc::BPF_JEQ | libc::BPF_K) {
+                statement.jf = u8::try_from(length - at - 1).unwrap_or(u8::MAX);
+            }
+        }
+        program.append(&mut case);
+    }
+    program.push(verdict(false));
+    program
 }
 
-/// Behind the header of IPv4.
-const fn byte_behind(at: u32) -> sock_filter {
-    statement(libc::BPF_LD | libc::BPF_B | libc::BPF_IND, at)
+fn look((at, mask, value): Look) -> [sock_filter; 4] {
+    let (size, from, offset) = match at {
+        At::Byte(offset) => (libc::BPF_B, libc::BPF_ABS, offset),
+        At::Word(offset) => (libc::BPF_W, libc::BPF_ABS, offset),
+        At::ByteBehind(offset) => (libc::BPF_B, libc::BPF_IND, offset),
+        At::WordBehind(offset) => (libc::BPF_W, libc::BPF_IND, offset),
+    };
+    [
+        // The length of the header, which is counted in words in its first byte.
+        statement(libc::BPF_LDX | libc::BPF_B | libc::BPF_MSH, 0),
+        statement(libc::BPF_LD | size | from, offset),
+        statement(libc::BPF_ALU | libc::BPF_AND | libc::BPF_K, mask),
+        statement(libc::BPF_JMP | libc::BPF_JEQ | libc::BPF_K, value),
+    ]
 }
 
-/// Skips so many statements unless what was read is `value`.
-const fn unless(value: u32, otherwise: u8) -> sock_filter {
-    jump(value, 0, otherwise)
-}
-
-const fn jump(value: u32, then: u8, otherwise: u8) -> sock_filter {
-    let code = op(libc::BPF_JMP | libc::BPF_JEQ | libc::BPF_K);
-    sock_filter { code, jt: then, jf: otherwise, k: value }
+const fn verdict(keeps: bool) -> sock_filter {
+    statement(libc::BPF_RET | libc::BPF_K, if keeps { KEPT_BYTES } else { 0 })
 }
 
 const fn statement(code: u32, operand: u32) -> sock_filter {

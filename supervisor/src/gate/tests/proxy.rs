@@ -47,9 +47,13 @@ async fn what_is_not_granted_is_refused_in_words() {
         "169.254.169.254:80".to_owned(),
         format!("[::1]:{port}"),
         format!("[::ffff:127.0.0.1]:{port}"),
+        "[2606:4700::1]:443".to_owned(),
     ] {
         let said = answer(&opened, format!("CONNECT {place} HTTP/1.1\r\n\r\n").as_bytes()).await;
         assert!(said.starts_with("HTTP/1.1 403 "), "{place}: {said}");
+        let has_advice = said.contains("--allow-net");
+        let has_none = ["169.254", "[::1]", "[2606"].iter().any(|start| place.starts_with(start));
+        assert_eq!(has_advice, !has_none, "{said}");
     }
     for place in ["2130706433", "0x7f000001", "0177.0.0.1", "127.1", "0x7f.1", "127.0.0.1.", ""] {
         let request = format!("CONNECT {place}:{port} HTTP/1.1\r\n\r\n");
@@ -58,12 +62,16 @@ async fn what_is_not_granted_is_refused_in_words() {
         assert!(is_refused, "{place}: {said}");
     }
     let (used, denied) = opened.close();
-    assert!(used.connections.iter().all(|row| row.verdict == "not_granted"), "{used:?}");
+    let is_refused = |verdict| matches!(verdict, "not_granted" | "refused_address");
+    assert!(used.connections.iter().all(|row| is_refused(row.verdict)), "{used:?}");
     let rule = |place: &str| {
         denied.iter().find(|denial| denial.what.contains(place)).map(|denial| denial.rule)
     };
     assert_eq!(rule("echo.test:1"), Some("network/not-granted"));
-    assert_eq!(rule("169.254.169.254:80"), Some("network/blocked-address"));
+    for blocked in ["169.254.169.254:80", "[::1]", "[2606:4700::1]:443"] {
+        let wanted = if blocked.starts_with("[2606") { "not-granted" } else { "blocked-address" };
+        assert_eq!(rule(blocked), Some(format!("network/{wanted}").as_str()), "{denied:?}");
+    }
     assert_eq!(denied[0].hint, format!("grant it with --allow-net evil.example:{port}"));
 }
 

@@ -51,7 +51,7 @@ async fn attempts_are_told_by_what_stands_there() {
             "network/not-granted: connect to a.test:1",
             "network/not-granted: connect to 1.2.3.4:80",
             "network/not-granted: connect to [2606:4700::1]:443",
-            "network/blocked-address: connect to [fe80::1]:443 at fe80::1",
+            "network/blocked-address: connect to [fe80::1]:443",
             "network/datagram: send a datagram to 8.8.8.8:53",
         ]
     );
@@ -84,4 +84,37 @@ async fn each_is_told_once_however_it_is_heard() {
     }
     let (_, denied) = opened.close();
     assert_eq!(denied.iter().map(|denied| denied.count).sum::<u64>(), 40);
+}
+
+/// More than are told apart by one rule, and then another one.
+#[tokio::test]
+async fn many_refusals_hide_none_of_another_kind() {
+    let opened = Opened::new(&grants(&["a.test"], echo().await), &Limits::strict()).await;
+    for port in 1..=100 {
+        opened.kernel.send(&reset([1, 2, 3, 4].into(), port, 0)).unwrap();
+        tokio::task::yield_now().await;
+    }
+    opened.kernel.send(&unreachable([8, 8, 8, 8], 53)).unwrap();
+    opened.kernel.send(&reset([169, 254, 169, 254].into(), 80, 0)).unwrap();
+    let (_, denied) = opened.close();
+    let told = |what: &str| denied.iter().any(|denied| denied.what == what);
+    assert!(told("connect to other places") && told("send a datagram to 8.8.8.8:53"), "{denied:?}");
+    assert!(told("connect to 169.254.169.254:80"), "{denied:?}");
+}
+
+/// As many as come faster than they are heard.
+#[tokio::test]
+async fn what_may_be_lost_is_told() {
+    let opened = Opened::new(&grants(&["a.test"], echo().await), &Limits::strict()).await;
+    opened.kernel.set_nonblocking(true).unwrap();
+    let (packet, began) = (reset([1, 2, 3, 4].into(), 80, 0), Instant::now());
+    let mut sent = 0;
+    while sent < 3000 && began.elapsed() < Duration::from_secs(30) {
+        match opened.kernel.send(&packet) {
+            Ok(_) => sent += 1,
+            Err(_) => tokio::time::sleep(Duration::from_millis(1)).await,
+        }
+    }
+    let (_, denied) = opened.close();
+    assert!(denied.iter().any(|denied| denied.what.contains("than are told")), "{sent} {denied:?}");
 }

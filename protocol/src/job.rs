@@ -341,7 +341,7 @@ pub struct Subnet {
     pub prefix: u8,
 }
 
-/// A socket that is bound, and listens if it is one for streams.
+/// A socket that is opened in a jar's network, and handed out.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Door {
     /// Where; all zero for every address of the jar.
@@ -361,6 +361,6 @@ pub enum Transport {
     Udp,
     /// What the jar's own kernel answers to whoever knocks where nobody listens: resets of TCP and
     /// unreachable ports, as packets, and nothing else that passes. Every address of the world is
-    /// the jar's own then, so that every attempt is answered. It has neither address nor port.
+    /// the jar's own then, so that every attempt is answered. Address and port mean nothing.
     Refusals,
 }

@@ -1,7 +1,7 @@
 //! What stands in the place of the gate in a build without one: runs that are granted a network
 //! are refused.
 
-use std::future::{Ready, ready};
+use std::future::Ready;
 use std::os::fd::OwnedFd;
 use std::time::Instant;
 
@@ -24,20 +24,19 @@ pub(crate) struct Layout {
 }
 
 /// Of which there is none.
-pub(crate) struct Gate {}
+pub(crate) enum Gate {}
 
 impl Layout {
     /// # Errors
     /// [`Error::Refused`], always.
     pub(crate) fn new(_: &mut Source, _: &Egress) -> Result<Self, Error> {
-        let what = "network: this belljar was built without the feature `gate`".to_owned();
-        Err(Error::Refused { what, findings: Vec::new() })
+        Err(refused())
     }
 }
 
 impl Gate {
     /// # Errors
-    /// Never: there is no layout to open.
+    /// [`Error::Refused`], always.
     pub(crate) fn open(
         _: Layout,
         _: Vec<OwnedFd>,
@@ -45,16 +44,19 @@ impl Gate {
         _: Instant,
         _: mpsc::Sender<Denied>,
     ) -> Result<Self, Error> {
-        Ok(Self {})
+        Err(refused())
     }
 
-    /// Nothing was sent.
     pub(crate) fn drain(&self) -> Ready<()> {
-        let Self {} = self;
-        ready(())
+        match *self {}
     }
 
     pub(crate) fn close(self) -> NetworkUse {
-        NetworkUse::default()
+        match self {}
     }
+}
+
+fn refused() -> Error {
+    let what = "network: this belljar was built without the feature `gate`".to_owned();
+    Error::Refused { what, findings: Vec::new() }
 }

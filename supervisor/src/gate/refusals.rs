@@ -49,14 +49,14 @@ impl Refusals {
     /// Tells all of them, while the run goes on. Of what comes faster than is heard, some is lost.
     pub(super) async fn keep(self: Arc<Self>, shared: Arc<Shared>) {
         loop {
-            // An error here is one of the socket; there is always a next packet to read.
+            // An error here is one of the socket, and goes at the same pace.
             drop(self.socket.readable().await);
-            if !self.hear(&shared, |packet| self.socket.try_recv(packet)) {
-                continue;
-            }
+            let was_one = self.hear(&shared, |packet| self.socket.try_recv(packet));
             let wait = self.pace.wait(1);
             if !wait.is_zero() {
-                shared.audit.unheard();
+                if was_one {
+                    shared.audit.unheard();
+                }
                 tokio::time::sleep(wait).await;
             }
         }

@@ -1,7 +1,7 @@
 //! What was asked of the gate, and what came of it.
 
 use std::borrow::Cow;
-use std::collections::HashMap;
+use std::collections::BTreeMap;
 use std::net::{IpAddr, SocketAddr};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
@@ -20,6 +20,7 @@ const TOLD_APART: usize = 64;
 /// How often one refusal is told at once; beyond, whenever it has doubled.
 const TOLD_SINGLY: u64 = 8;
 const KIND: &str = "network";
+const NOT_GRANTED: &str = "network/not-granted";
 const DATAGRAM: &str = "network/datagram";
 const BY_NAME_ONLY: &str = "grant a name that leads there: IPv6 is reached by name only";
 
@@ -54,7 +55,7 @@ pub(super) struct Audit {
     rows: Mutex<Rows>,
     sent: AtomicU64,
     received: AtomicU64,
-    told: Mutex<HashMap<(String, &'static str), Told>>,
+    told: Mutex<BTreeMap<(String, &'static str), Told>>,
     denials: mpsc::Sender<Denied>,
 }
 
@@ -78,6 +79,7 @@ pub(super) struct Flow {
 }
 
 struct Told {
+    /// None, as long as it was only asked about: it is one then, once the run is over.
     count: u64,
     /// How many of them were passed on.
     passed: u64,
@@ -152,7 +154,14 @@ impl Audit {
             Target::Address(IpAddr::V6(_)) => BY_NAME_ONLY.to_owned(),
             _ => format!("grant it with --allow-net {target}:{port}"),
         };
-        self.deny(format!("connect to {place}"), "network/not-granted", hint);
+        self.deny(format!("connect to {place}"), NOT_GRANTED, hint);
+    }
+
+    /// Something else than the address of a name was asked for: told at the end, unless the
+    /// address was as well. Most programs ask for more than one thing about a name.
+    pub(super) fn asked_about(&self, name: &str) {
+        let hint = format!("grant it with --allow-net {name}:PORT");
+        self.count(format!("connect to {name}"), NOT_GRANTED, hint, 0);
     }
 
     pub(super) fn used_up(&self, name: &str) {
@@ -190,7 +199,7 @@ impl Audit {
     pub(super) fn unheard(&self) {
         let what = "connect to more places than are told".to_owned();
         let hint = "of refusals that come this fast some are lost; try fewer places at a time";
-        self.deny(what, "network/not-granted", hint.to_owned());
+        self.deny(what, NOT_GRANTED, hint.to_owned());
     }
 
     pub(super) fn server_name(&self, flow: &Flow, asked: Option<&str>) {
@@ -217,8 +226,11 @@ impl Audit {
     /// What came of all of it; what was not passed on yet is.
     pub(super) fn close(&self, grants: Vec<String>) -> NetworkUse {
         let told = self.told.lock().unwrap_or_else(PoisonError::into_inner);
-        for ((what, rule), told) in told.iter().filter(|(_, told)| told.passed < told.count) {
-            self.pass(what, rule, &told.hint, told.count - told.passed);
+        for ((what, rule), told) in told.iter() {
+            let count = told.count.max(1);
+            if told.passed < count {
+                self.pass(what, rule, &told.hint, count - told.passed);
+            }
         }
         let rows = self.rows.lock().unwrap_or_else(PoisonError::into_inner);
         let now = Instant::now();
@@ -233,6 +245,10 @@ impl Audit {
     }
 
     fn deny(&self, what: String, rule: &'static str, hint: String) {
+        self.count(what, rule, hint, 1);
+    }
+
+    fn count(&self, what: String, rule: &'static str, hint: String, times: u64) {
         let mut told = self.told.lock().unwrap_or_else(PoisonError::into_inner);
         let key = (what, rule);
         let alike = told.keys().filter(|(_, other)| *other == rule).count();
@@ -244,9 +260,12 @@ impl Audit {
             ((format!("{what} to other places"), rule), hint)
         };
         let entry = told.entry(key.clone()).or_insert(Told { count: 0, passed: 0, hint });
-        entry.count += 1;
+        entry.count += times;
         let is_due = entry.count <= TOLD_SINGLY || entry.count.is_power_of_two();
-        if is_due && self.pass(&key.0, rule, &entry.hint, entry.count - entry.passed) {
+        if is_due
+            && entry.passed < entry.count
+            && self.pass(&key.0, rule, &entry.hint, entry.count - entry.passed)
+        {
             entry.passed = entry.count;
         }
     }

@@ -110,14 +110,15 @@ fn find(shared: &Shared, query: &Query) -> Result<Option<RData>, ResponseCode> {
     }
 }
 
-/// A denial, once an address was wanted: programs ask for both kinds, of which one is enough, and
-/// append domains to names that they were told the address of.
 fn tell(shared: &Shared, nameless: Nameless, name: String, wanted: RecordType) {
-    if wanted != RecordType::A || shared.table.is_searched(&name) {
-        return;
-    }
-    match nameless {
-        Nameless::NotGranted => shared.audit.not_granted(&Target::Name(name), None),
-        Nameless::UsedUp => shared.audit.used_up(&name),
+    match (nameless, wanted) {
+        (Nameless::NotGranted, RecordType::A) => {
+            shared.audit.not_granted(&Target::Name(name), None);
+        }
+        // A server wants to know what its own address is called.
+        (_, RecordType::PTR) => {}
+        (Nameless::NotGranted, _) => shared.audit.asked_about(&name),
+        (Nameless::UsedUp, RecordType::A) => shared.audit.used_up(&name),
+        (Nameless::UsedUp, _) => {}
     }
 }

@@ -95,17 +95,6 @@ impl Table {
         })
     }
 
-    /// Whether `name` is a granted one to which somebody appended a domain to search in.
-    pub(super) fn is_searched(&self, name: &str) -> bool {
-        self.grants.iter().any(|grant| match &grant.host {
-            GrantHost::Name(granted) => {
-                name.strip_prefix(granted.as_str()).is_some_and(|rest| rest.starts_with('.'))
-            }
-            GrantHost::Below(parent) => name.contains(&format!(".{parent}.")),
-            GrantHost::Address(_) | GrantHost::Range(_) => false,
-        })
-    }
-
     /// As they were written.
     pub(super) fn grants(&self) -> Vec<String> {
         self.grants.iter().map(ToString::to_string).collect()

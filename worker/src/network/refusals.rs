@@ -6,16 +6,15 @@
 //! looked into.
 
 use std::net::{Ipv4Addr, Ipv6Addr};
-use std::os::fd::{AsRawFd, OwnedFd};
+use std::os::fd::OwnedFd;
 
 use nix::errno::Errno;
 use nix::libc::{self, sock_filter};
 use nix::net::if_::if_nametoindex;
-use nix::sys::socket::{
-    AddressFamily, MsgFlags, SockFlag, SockProtocol, SockType, recv, send, socket,
-};
+use nix::sys::socket::{AddressFamily, SockFlag, SockType, socket};
 
 use super::LOOPBACK;
+use super::netlink::{CREATE, push_attribute, request};
 use crate::stopwatch::{Step, best_effort, doing};
 use crate::sys;
 
@@ -55,10 +54,10 @@ fn add_routes(
     let mut local = route(family, 0, libc::RT_SCOPE_HOST, libc::RTN_LOCAL);
     push_attribute(&mut local, libc::RTA_OIF, &interface.to_ne_bytes());
     push_attribute(&mut local, libc::RTA_PREFSRC, own);
-    exchange(libc::RTM_NEWROUTE, &local)?;
+    request(libc::RTM_NEWROUTE, CREATE, &local)?;
     let mut nobodys = route(family, prefix, libc::RT_SCOPE_UNIVERSE, libc::RTN_THROW);
     push_attribute(&mut nobodys, libc::RTA_DST, groups);
-    exchange(libc::RTM_NEWROUTE, &nobodys)
+    request(libc::RTM_NEWROUTE, CREATE, &nobodys)
 }
 
 /// A `struct rtmsg`.
@@ -68,44 +67,6 @@ fn route(family: u8, prefix: u8, scope: u8, kind: u8) -> Vec<u8> {
     let mut route = vec![family, prefix, source_prefix, tos, table, boot, scope, kind];
     route.extend(no_flags);
     route
-}
-
-fn push_attribute(message: &mut Vec<u8>, kind: u16, value: &[u8]) {
-    let length = u16::try_from(size_of::<u16>() * 2 + value.len()).unwrap_or(u16::MAX);
-    message.extend(length.to_ne_bytes());
-    message.extend(kind.to_ne_bytes());
-    message.extend(value);
-}
-
-/// Sends one request to the kernel, and takes its verdict (netlink(7)).
-fn exchange(kind: u16, body: &[u8]) -> nix::Result<()> {
-    const HEADER_BYTES: usize = 16;
-    let flags = libc::NLM_F_REQUEST | libc::NLM_F_ACK | libc::NLM_F_CREATE | libc::NLM_F_EXCL;
-    let flags = u16::try_from(flags).map_err(|_| Errno::EINVAL)?;
-    let length = u32::try_from(HEADER_BYTES + body.len()).map_err(|_| Errno::EMSGSIZE)?;
-    let (sequence, to_kernel) = (1_u32, 0_u32);
-    let mut request = Vec::from(length.to_ne_bytes());
-    request.extend(kind.to_ne_bytes());
-    request.extend(flags.to_ne_bytes());
-    request.extend(sequence.to_ne_bytes());
-    request.extend(to_kernel.to_ne_bytes());
-    request.extend(body);
-    let netlink = socket(
-        AddressFamily::Netlink,
-        SockType::Raw,
-        SockFlag::SOCK_CLOEXEC,
-        SockProtocol::NetlinkRoute,
-    )?;
-    send(netlink.as_raw_fd(), &request, MsgFlags::empty())?;
-    let mut answer = [0; 1024];
-    let length = recv(netlink.as_raw_fd(), &mut answer, MsgFlags::empty())?;
-    // An acknowledgement is an error of which the number is zero.
-    let verdict = answer.get(..length).and_then(|answer| answer.get(HEADER_BYTES..));
-    match verdict.and_then(|verdict| verdict.first_chunk().copied()).map(i32::from_ne_bytes) {
-        Some(0) => Ok(()),
-        Some(errno) => Err(Errno::from_raw(errno.saturating_neg())),
-        None => Err(Errno::EBADMSG),
-    }
 }
 
 /// How much of a packet is kept: what was refused stands in its beginning, behind as many options

@@ -143,10 +143,13 @@ pub fn postgres() -> Option<PathBuf> {
     places.find(|place| place.join("postgres").is_file() && place.join("initdb").is_file())
 }
 
-/// Whether a server of ssh could be started. Root's needs an empty directory that is nobody else's.
+/// Whether a server of ssh could be started, and would log in without a word: it complains about
+/// users without a home. Root's needs an empty directory that is nobody else's.
 pub(crate) fn sshd(root: bool) -> bool {
     let is_installed = in_path("ssh") && Path::new("/usr/sbin/sshd").is_file();
-    is_installed && (!root || Path::new("/run/sshd").is_dir())
+    let user = nix::unistd::User::from_uid(nix::unistd::geteuid());
+    let is_at_home = user.is_ok_and(|user| user.is_some_and(|user| user.dir.is_dir()));
+    is_installed && is_at_home && (!root || Path::new("/run/sshd").is_dir())
 }
 
 /// One run, so that later ones find open what all of them share.

@@ -39,7 +39,8 @@ pub enum Need {
     OwnIds,
     /// The tests run as a user with subordinate ids.
     SubordinateIds,
-    /// An ssh and an sshd are installed, and the directory is there that root's needs.
+    /// An ssh and an sshd are installed, and the directories are there: the user's home, and the
+    /// one that root's needs.
     Sshd,
     /// A server of `PostgreSQL` is installed.
     Postgres,
@@ -70,7 +71,9 @@ impl Need {
             Self::NoCgroup => unless(!counted(), "to run without a writable cgroup"),
             Self::OwnIds => unless(root || lot(), "root or subordinate user ids"),
             Self::SubordinateIds => unless(!root && lot(), "a user with subordinate user ids"),
-            Self::Sshd => unless(help::sshd(root), "ssh, /usr/sbin/sshd and, as root, /run/sshd"),
+            Self::Sshd => {
+                unless(help::sshd(root), "ssh, /usr/sbin/sshd, a home and, as root, /run/sshd")
+            }
             Self::Postgres => unless(help::postgres().is_some(), "postgres and initdb"),
             Self::Systemd => unless(help::in_path("systemd-analyze"), "systemd-analyze"),
             Self::Vm => unless(

@@ -330,6 +330,8 @@ pub struct Gateway {
     pub addresses: Vec<Subnet>,
     /// The sockets, in the order in which they are handed out.
     pub doors: Vec<Door>,
+    /// How many bytes of TCP the loopback interface passes on in one piece; 64 KiB otherwise.
+    pub piece_bytes: u32,
 }
 
 /// Addresses that begin alike.

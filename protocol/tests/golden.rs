@@ -45,7 +45,8 @@ const ORDERS: [Golden<Order>; 19] = [
         "job-gate",
         || job_with(gate()),
         "424a04000001020000000001030401000506070809010202c61200000fc000020720047f00003535\
-         0100000000fbbb0100c0000207fbffff0000000000000200000000022f610000000a",
+         0100000000fbbb0100c0000207fbffff00000000000002fc00000100\
+         00000000022f610000000a",
     ),
     ("proceed", || Order::Proceed, "424a040001"),
     ("end", || Order::End, "424a040002"),
@@ -234,6 +235,7 @@ fn gate() -> Network {
             door([192, 0, 2, 7], 65_535, Transport::Tcp),
             door([0; 4], 0, Transport::Refusals),
         ],
+        piece_bytes: 65_536,
     })
 }
 

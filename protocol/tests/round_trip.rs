@@ -215,6 +215,7 @@ impl Generator {
                     port: u16::from_le_bytes([g.byte(), g.byte()]),
                     transport: g.pick(&[Transport::Tcp, Transport::Udp, Transport::Refusals]),
                 }),
+                piece_bytes: u32::from(self.byte()) << 16,
             }),
         }
     }

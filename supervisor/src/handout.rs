@@ -98,7 +98,7 @@ mod tests {
 
     fn of(doors: usize) -> (Handout, OwnedFd) {
         let door = Door { address: [0; 4], port: 1, transport: Transport::Tcp };
-        let gateway = Gateway { addresses: Vec::new(), doors: vec![door; doors] };
+        let gateway = Gateway { addresses: Vec::new(), doors: vec![door; doors], piece_bytes: 0 };
         Handout::of(&Network::Gate(gateway)).unwrap().unwrap()
     }
 

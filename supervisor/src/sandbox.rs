@@ -171,8 +171,9 @@ impl Sandbox {
         let settings = &self.settings;
         let reach = Reach::find(settings).await?;
         let mut plan = Plan::new(settings, &source, &launch)?;
-        let (authority, egress) = (reach.authority, &settings.egress);
-        let wiring = Wiring::new(authority, egress, &mut source, &mut launch, &mut plan.redactor)?;
+        let authority = reach.authority;
+        let wiring =
+            Wiring::new(authority, settings, &mut source, &mut launch, &mut plan.redactor)?;
         let (site, mut launch) =
             Site::new(settings, &reach, &plan.id, launch, &source.secrets, wiring)?;
         let errand = Errand::new(settings, &mut source, &mut launch)?;

@@ -23,6 +23,7 @@ pub(crate) fn tests() -> Vec<Test> {
         a_thousand_addresses_are_survived(Python),
         a_reader_that_does_not_read_costs_little(Python),
         connections_end_with_their_run(Python),
+        a_crowd_in_a_small_jar_is_served(Python),
     ]
 }
 
@@ -247,4 +248,34 @@ async fn connections_end_with_their_run() {
     for _ in 0..3 {
         assert_eq!(hears.recv().await, Some(true));
     }
+}
+
+/// Sockets of a small memory have room for little. What does not fit is dropped, and waits: for many
+/// seconds, if it came in pieces as large as elsewhere.
+async fn a_crowd_in_a_small_jar_is_served() {
+    const SMALL_BYTES: u64 = 32 << 20;
+    let limits = Limits { memory_bytes: SMALL_BYTES, wall: Duration::from_secs(20), ..limits() };
+    let code = "import socket, threading, time\n\
+        threading.stack_size(65536)\n\
+        def take(server, pause, taken):\n    \
+            connection, _ = server.accept()\n    \
+            while piece := connection.recv(65536): taken.append(len(piece)); time.sleep(pause)\n\
+        def give(port):\n    \
+            with socket.create_connection(('127.0.0.1', port)) as connection:\n        \
+                for _ in range(30): connection.sendall(bytes(131072))\n\
+        for pause in (0, 0.001) * 3:\n    \
+            taken, threads = [], []\n    \
+            for _ in range(14):\n        \
+                server = socket.create_server(('127.0.0.1', 0))\n        \
+                threads.append(threading.Thread(target=take, args=(server, pause, taken)))\n        \
+                threads.append(threading.Thread(target=give, args=(server.getsockname()[1],)))\n    \
+            for thread in threads: thread.start()\n    \
+            for thread in threads: thread.join()\n    \
+            print(sum(taken))\n";
+    let names = Names::here(&["api.test"]).await;
+    let sandbox = sandbox("python").limits(limits).egress(names.egress()).build();
+    let source = Source::code(code).network(grants(&["api.test:80".to_owned()]));
+    let outcome = sandbox.expect("a sandbox").run(source).await.expect("an outcome");
+    expect(&outcome, "ok");
+    assert_eq!(stdout(&outcome), "55050240\n".repeat(6));
 }

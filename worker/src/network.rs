@@ -5,7 +5,6 @@ use std::fs;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 
 use belljar_protocol::{Door, Gateway, Jar, Network, Subnet, Transport};
-use nix::net::if_::if_nametoindex;
 use nix::sys::socket::{
     AddressFamily, Backlog, SockFlag, SockType, SockaddrIn, bind, listen, setsockopt, socket,
     sockopt,
@@ -19,10 +18,6 @@ mod netlink;
 mod refusals;
 
 const LOOPBACK: &str = "lo";
-/// The most that a loopback interface passes on in one piece: `GSO_MAX_SIZE` of the kernel, and 64
-/// KiB otherwise. What goes through the gate is copied twice as often as what does not, and makes
-/// up for it by fewer pieces.
-const PIECE_BYTES: u32 = 8 * 65_535;
 /// Connections that were made and wait to be accepted.
 const BACKLOG: i32 = 128;
 /// In one datagram; the kernel takes 253 (unix(7)).
@@ -49,8 +44,6 @@ pub(crate) fn open(jar: &Jar, gate: Option<&OwnedFd>) -> Step {
     }
     let handle = new_socket(SockType::Datagram)?;
     sys::raise_interface(&handle, LOOPBACK).map_err(doing("bring the loopback interface up"))?;
-    let interface = if_nametoindex(LOOPBACK).map_err(doing("find the loopback interface"))?;
-    best_effort(netlink::set_piece_bytes(interface, PIECE_BYTES));
     for (setting, bytes) in BUFFERS {
         // Where /proc/sys is read-only, the limits of the host hold.
         best_effort(fs::write(setting, bytes));
@@ -58,6 +51,8 @@ pub(crate) fn open(jar: &Jar, gate: Option<&OwnedFd>) -> Step {
     let Some(gateway) = gateway else { return Ok(()) };
     let gate =
         gate.ok_or_else(|| Failure::because("hand out sockets", "nobody is there to take them"))?;
+    // Where the kernel has no such setting, bytes pass all the same.
+    best_effort(netlink::set_piece_bytes(LOOPBACK, gateway.piece_bytes));
     add_addresses(&handle, &gateway.addresses)?;
     hand_out(gateway, gate)
 }

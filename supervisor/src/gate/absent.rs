@@ -29,7 +29,7 @@ pub(crate) enum Gate {}
 impl Layout {
     /// # Errors
     /// [`Error::Refused`], always.
-    pub(crate) fn new(_: &mut Source, _: &Egress) -> Result<Self, Error> {
+    pub(crate) fn new(_: &mut Source, _: &Egress, _: u64) -> Result<Self, Error> {
         Err(refused())
     }
 }

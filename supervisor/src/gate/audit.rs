@@ -252,12 +252,13 @@ impl Audit {
         let mut told = self.told.lock().unwrap_or_else(PoisonError::into_inner);
         let key = (what, rule);
         let alike = told.keys().filter(|(_, other)| *other == rule).count();
-        let (key, hint) = if alike < TOLD_APART || told.contains_key(&key) {
-            (key, hint)
+        let (key, hint, times) = if alike < TOLD_APART || told.contains_key(&key) {
+            (key, hint, times)
         } else {
             let hint = "these are more than are told apart; look at those before".to_owned();
             let what = if rule == DATAGRAM { "send datagrams" } else { "connect" };
-            ((format!("{what} to other places"), rule), hint)
+            // Among others, nobody knows what else was asked about the same name.
+            ((format!("{what} to other places"), rule), hint, times.max(1))
         };
         let entry = told.entry(key.clone()).or_insert(Told { count: 0, passed: 0, hint });
         entry.count += times;

@@ -37,7 +37,11 @@ impl Layout {
     /// # Errors
     /// [`Error::Invalid`] for grants that make no sense, [`Error::Refused`] for what the operator
     /// does not allow.
-    pub(crate) fn new(source: &mut Source, egress: &Egress) -> Result<Self, Error> {
+    pub(crate) fn new(
+        source: &mut Source,
+        egress: &Egress,
+        memory_bytes: u64,
+    ) -> Result<Self, Error> {
         let Network::Gate(asked) = &source.network else {
             return Err(Error::Invalid("network: a gate needs grants".to_owned()));
         };
@@ -59,7 +63,11 @@ impl Layout {
         files.push(resolv_conf());
         let table = Table::new(grants);
         Ok(Self {
-            gateway: Gateway { addresses: table.subnets(), doors: table.doors() },
+            gateway: Gateway {
+                addresses: table.subnets(),
+                doors: table.doors(),
+                piece_bytes: piece_bytes(memory_bytes),
+            },
             files,
             env,
             table,
@@ -118,8 +126,35 @@ fn overlaps(one: Ipv4Net, other: Ipv4Net) -> bool {
     one.contains(&other) || other.contains(&one)
 }
 
+/// How much passes through the jar's loopback interface at once. What goes through the gate is
+/// copied twice as often as what does not, and makes up for it by fewer pieces. They need room: a
+/// piece for which a socket has none is dropped, and TCP waits before it tries again. Beside small
+/// memories, of which sockets have an eighth where they are counted apart, a dozen connections
+/// would wait for seconds.
+fn piece_bytes(memory_bytes: u64) -> u32 {
+    /// Where interfaces begin: `GSO_LEGACY_MAX_SIZE` of the kernel.
+    const USUAL: u32 = 65_536;
+    /// The most that loopback interfaces take: `GSO_MAX_SIZE`.
+    const MOST: u32 = 8 * 65_535;
+    const AMPLE_MEMORY_BYTES: u64 = 256 * 1024 * 1024;
+    if memory_bytes < AMPLE_MEMORY_BYTES { USUAL } else { MOST }
+}
+
 /// The resolver is as near as can be: who waits for it longer waits for nothing.
 fn resolv_conf() -> LaunchFile {
     let text = format!("nameserver {}\noptions timeout:2 attempts:2\n", RESOLVER.0);
     LaunchFile { path: "/etc/resolv.conf".to_owned(), mode: 0o644, bytes: text.into_bytes() }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::Limits;
+
+    #[test]
+    fn pieces_fit_the_memory() {
+        let small = Limits { memory_bytes: 32 << 20, ..Limits::strict() };
+        assert_eq!(piece_bytes(Limits::strict().memory_bytes), 524_280);
+        assert_eq!(piece_bytes(small.memory_bytes), 65_536);
+    }
 }

@@ -15,6 +15,8 @@ use super::open::Shared;
 use super::table::{Nameless, Target};
 use crate::network::{host_name, is_below};
 
+/// What a jar is called, and where; its `/etc/hosts` says the same.
+const HOST: (&str, Ipv4Addr) = ("belljar", Ipv4Addr::new(127, 0, 1, 1));
 /// No question is longer; one that is, is cut off here and makes no sense.
 const QUESTION_BYTES: usize = 1232;
 /// An address stands for its name as long as the run, but no run is that short.
@@ -100,6 +102,9 @@ fn find(shared: &Shared, query: &Query) -> Result<Option<RData>, ResponseCode> {
             RecordType::AAAA => Some(RData::AAAA(Ipv6Addr::LOCALHOST.into())),
             _ => None,
         });
+    }
+    if name == HOST.0 {
+        return Ok((wanted == RecordType::A).then(|| RData::A(HOST.1.into())));
     }
     match shared.table.address_of(&name) {
         Ok(address) => Ok((wanted == RecordType::A).then(|| RData::A(address.into()))),

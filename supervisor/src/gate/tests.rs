@@ -54,7 +54,7 @@ impl Opened {
         };
         let grants = grants.iter().map(|grant| grant.parse().unwrap()).collect();
         let mut source = Source::code("").network(Network::Gate(grants));
-        let layout = Layout::new(&mut source, &egress).unwrap();
+        let layout = Layout::new(&mut source, &egress, limits.memory_bytes).unwrap();
         let (mut resolver, mut kernel) = (None, None);
         let sockets = layout.gateway.doors.iter().map(|door| {
             let address = Ipv4Addr::from(door.address);

@@ -5,7 +5,8 @@ use belljar_protocol::{Authority, Network as InJar};
 use crate::gate::Layout;
 use crate::redact::Redactor;
 use crate::runtime::Launch;
-use crate::{Egress, Error, Network, Source};
+use crate::sandbox::Settings;
+use crate::{Error, Network, Source};
 
 /// The network of a run that has not begun.
 #[derive(Default)]
@@ -29,7 +30,7 @@ impl Wiring {
     /// [`Layout::new`].
     pub(crate) fn new(
         authority: Authority,
-        egress: &Egress,
+        settings: &Settings,
         source: &mut Source,
         launch: &mut Launch,
         redactor: &mut Redactor,
@@ -44,7 +45,7 @@ impl Wiring {
             return Ok(Self::Loopback);
         }
         let real = (!source.bound_secrets.is_empty()).then(|| source.secrets.clone());
-        let mut layout = Layout::new(source, egress)?;
+        let mut layout = Layout::new(source, &settings.egress, settings.limits.memory_bytes)?;
         if let Some(real) = real {
             *redactor = Redactor::of(&[&real, &source.secrets]);
         }

@@ -4,6 +4,7 @@ use std::os::fd::AsRawFd;
 
 use nix::errno::Errno;
 use nix::libc;
+use nix::net::if_::if_nametoindex;
 use nix::sys::socket::{
     AddressFamily, MsgFlags, SockFlag, SockProtocol, SockType, recv, send, socket,
 };
@@ -13,11 +14,11 @@ pub(super) const CREATE: i32 = libc::NLM_F_CREATE | libc::NLM_F_EXCL;
 
 /// How many bytes of TCP over IPv4 pass through an interface in one piece, where the kernel knows
 /// such a setting (6.3); another one takes no notice.
-pub(super) fn set_piece_bytes(interface: u32, bytes: u32) -> nix::Result<()> {
+pub(super) fn set_piece_bytes(interface: &str, bytes: u32) -> nix::Result<()> {
     const IFLA_GSO_IPV4_MAX_SIZE: u16 = 63;
     // A `struct ifinfomsg`: family, padding and kind, the interface, and no flags to change.
     let mut link = vec![0; 4];
-    link.extend(interface.to_ne_bytes());
+    link.extend(if_nametoindex(interface)?.to_ne_bytes());
     link.extend([0; 8]);
     push_attribute(&mut link, IFLA_GSO_IPV4_MAX_SIZE, &bytes.to_ne_bytes());
     request(libc::RTM_SETLINK, 0, &link)

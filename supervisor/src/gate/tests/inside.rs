@@ -50,6 +50,8 @@ async fn a_granted_name_has_one_address_and_nothing_else() {
         assert_eq!(found(&opened, "a.test.", kind).await, Ok(Vec::new()), "{kind}");
     }
     assert_eq!(found(&opened, "localhost.", RecordType::A).await, Ok(at([127, 0, 0, 1])));
+    assert_eq!(found(&opened, "belljar.", RecordType::A).await, Ok(at([127, 0, 1, 1])));
+    assert_eq!(found(&opened, "belljar.", RecordType::AAAA).await, Ok(Vec::new()));
     let here = Ok(vec![RData::AAAA(std::net::Ipv6Addr::LOCALHOST.into())]);
     assert_eq!(found(&opened, "x.localhost.", RecordType::AAAA).await, here);
     assert_eq!(opened.close().1, []);

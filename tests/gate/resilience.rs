@@ -23,7 +23,7 @@ pub(crate) fn tests() -> Vec<Test> {
         a_thousand_addresses_are_survived(Python),
         a_reader_that_does_not_read_costs_little(Python),
         connections_end_with_their_run(Python),
-        a_crowd_in_a_small_jar_is_served(Python),
+        a_crowd_in_a_small_jar_is_served(Python, Cgroup),
     ]
 }
 

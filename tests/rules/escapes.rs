@@ -1,7 +1,7 @@
 //! Attacks: the rules refuse them before they run or while they do, and where there are no rules,
 //! they reach what they were after, and nothing of the host.
 
-use belljar::{Error, Language, Mode, Source, check};
+use belljar::{Error, Language, Mode, Source, Start, StartChoice, Warm, check};
 use belljar_tests::{Test, sandbox, stderr, stdout, tests};
 
 use crate::corpus::{self, Program, STRICT};
@@ -186,17 +186,25 @@ const CARRIED: &str = "for (const key of Object.getOwnPropertySymbols(process.st
     if (process.stdin[key]?.readFileSync) console.log('REACHED'); }";
 
 async fn what_node_hands_to_a_program_leads_nowhere() {
-    let sandbox = sandbox("node").build().expect("a sandbox");
-    for (name, text) in HANDED.into_iter().chain([("the module of files", CARRIED)]) {
-        let text = format!("const at = (...parts) => parts.join('');\n{text}");
-        for (mode, is_reached) in
-            [(Mode::Full, true), (Mode::Standard, false), (Mode::Restricted, false)]
-        {
-            let source = Source::code(text.as_str()).mode(mode);
-            let outcome = sandbox.run(source).await.expect("an outcome");
-            let (said, errors) = (stdout(&outcome), stderr(&outcome));
-            assert_eq!(said.contains("REACHED"), is_reached, "{name}: {mode}: {said} {errors}");
+    let primed = sandbox("node").warm(Warm::default().min(1).max(2)).build().expect("a sandbox");
+    primed.warm_up().await.expect("a pool");
+    let mut starts = Vec::new();
+    for choice in [StartChoice::Any, StartChoice::Cold] {
+        for (name, text) in HANDED.into_iter().chain([("the module of files", CARRIED)]) {
+            let source = Source::code(format!("const at = (...parts) => parts.join('');\n{text}"));
+            for mode in [Mode::Full, Mode::Standard, Mode::Restricted] {
+                let source = source.clone().start(choice).mode(mode);
+                let outcome = primed.run(source).await.expect("an outcome");
+                let (said, errors) = (stdout(&outcome), stderr(&outcome));
+                let is_reached = said.contains("REACHED");
+                assert_eq!(is_reached, mode == Mode::Full, "{name}: {mode}: {said} {errors}");
+                starts.push((outcome.start, mode));
+            }
         }
+    }
+    primed.close().await;
+    for start in [Start::Primed, Start::Cold] {
+        assert!(starts.contains(&(start, Mode::Standard)), "{starts:?}");
     }
 }
 

@@ -110,13 +110,25 @@ impl fmt::Display for Mode {
 /// Where `source` breaks `rules`, in the order of the lines; at most a hundred findings. Nothing for
 /// [`Mode::Full`].
 pub fn check(language: Language, source: &str, rules: &Rules) -> Vec<Finding> {
+    check_in(language, source, rules, true)
+}
+
+/// [`check`] for a runtime that has the modules of its language's list, or has none of them.
+pub(crate) fn check_in(
+    language: Language,
+    source: &str,
+    rules: &Rules,
+    has_library: bool,
+) -> Vec<Finding> {
+    #[cfg(not(feature = "rules"))]
+    let _ = has_library;
     match (rules.mode, language) {
         (Mode::Full, _) => Vec::new(),
         #[cfg(feature = "rules")]
         (_, Language::Python) => python::check(source, rules),
         #[cfg(feature = "rules")]
         (_, Language::JavaScript | Language::TypeScript) => {
-            javascript::check(language, source, rules)
+            javascript::check(language, source, rules, has_library)
         }
         #[cfg(feature = "rules")]
         (_, Language::Bash) => bash::check(source, rules),

@@ -1,7 +1,7 @@
 //! Attacks: the rules refuse them before they run or while they do, and where there are no rules,
 //! they reach what they were after, and nothing of the host.
 
-use belljar::{Error, Language, Mode, Source, check};
+use belljar::{Error, Language, Mode, Source, Start, StartChoice, Warm, check};
 use belljar_tests::{Test, sandbox, stderr, stdout, tests};
 
 use crate::corpus::{self, Program, STRICT};
@@ -21,6 +21,8 @@ pub(crate) fn tests() -> Vec<Test> {
         escapes_that_cannot_be_seen_reach_nothing_on_python(Python),
         what_no_check_can_see_is_refused_while_it_runs_on_node(Node),
         what_no_check_can_see_is_refused_while_it_runs_on_quickjs(),
+        what_node_hands_to_a_program_leads_nowhere(Node),
+        an_error_of_a_program_has_no_frame_of_the_guard(Node),
         escapes_without_rules_reach_nothing_of_the_host_from_python(Python),
         escapes_without_rules_reach_nothing_of_the_host_from_node(Node),
         escapes_without_rules_reach_nothing_of_the_host_from_quickjs(),
@@ -133,6 +135,87 @@ async fn guarded(runtime: &str) {
             let outcome = sandbox.run(source).await.expect("an outcome");
             assert_eq!(stdout(&outcome), expected, "{mode} {rich}: {}", stderr(&outcome));
         }
+    }
+}
+
+/// What of Node is in the reach of every program, by names that are made while it runs. Each of these
+/// begins behind `at`, which makes them, and says `REACHED` in mode full.
+const HANDED: [(&str, &str); 7] = [
+    (
+        "the module of the program",
+        "const f = function () { return this[at('proc', 'ess')][at('main', 'Module')]; }; \
+         const m = f(); m.filename = '/usr/x.js'; m[at('req', 'uire')]('fs').readdirSync('/'); \
+         console.log('REACHED');",
+    ),
+    (
+        "the module of the program at its end",
+        "process.on('exit', function () { const m = this[at('main', 'Module')]; \
+         m.filename = '/usr/x.js'; m[at('req', 'uire')]('child_process'); console.log('REACHED'); });",
+    ),
+    (
+        "the module of the program by who calls",
+        "function g() { return g[at('cal', 'ler')][at('argu', 'ments')]; } \
+         const all = g(); all[2].filename = '/usr/x.js'; all[1]('fs'); console.log('REACHED');",
+    ),
+    (
+        "the loader by a module",
+        "const g = (function () { return this; })(); \
+         const load = g[at('proc', 'ess')][at('main', 'Module')][at('constr', 'uctor')][at('_lo', 'ad')]; \
+         if (load) console.log('REACHED');",
+    ),
+    (
+        "the process",
+        "const p = (function () { return this; })()[at('proc', 'ess')]; \
+         for (const name of ['kill', 'chdir', 'abort', 'setuid', 'report', '_getActiveHandles']) { \
+         if (p[at(name)]) console.log('REACHED'); }",
+    ),
+    (
+        "the maker of standard input",
+        "const make = process.stdin[at('constr', 'uctor')]; \
+         new make('/etc/hostname', { fd: 0 }); console.log('REACHED');",
+    ),
+    (
+        "the makers of what that is",
+        "for (let is = process.stdout; (is = Object.getPrototypeOf(is)) !== null;) { \
+         const make = is[at('constr', 'uctor')]; \
+         if (/^(Socket|SyncWriteStream)$/.test(make.name)) { new make(7); console.log('REACHED'); } }",
+    ),
+];
+/// Standard input that is a file carries the module that opens files.
+const CARRIED: &str = "for (const key of Object.getOwnPropertySymbols(process.stdin)) { \
+    if (process.stdin[key]?.readFileSync) console.log('REACHED'); }";
+
+async fn what_node_hands_to_a_program_leads_nowhere() {
+    let primed = sandbox("node").warm(Warm::default().min(1).max(2)).build().expect("a sandbox");
+    primed.warm_up().await.expect("a pool");
+    let mut starts = Vec::new();
+    for choice in [StartChoice::Any, StartChoice::Cold] {
+        for (name, text) in HANDED.into_iter().chain([("the module of files", CARRIED)]) {
+            let source = Source::code(format!("const at = (...parts) => parts.join('');\n{text}"));
+            for mode in [Mode::Full, Mode::Standard, Mode::Restricted] {
+                let source = source.clone().start(choice).mode(mode);
+                let outcome = primed.run(source).await.expect("an outcome");
+                let (said, errors) = (stdout(&outcome), stderr(&outcome));
+                let is_reached = said.contains("REACHED");
+                assert_eq!(is_reached, mode == Mode::Full, "{name}: {mode}: {said} {errors}");
+                starts.push((outcome.start, mode));
+            }
+        }
+    }
+    primed.close().await;
+    for start in [Start::Primed, Start::Cold] {
+        assert!(starts.contains(&(start, Mode::Standard)), "{starts:?}");
+    }
+}
+
+async fn an_error_of_a_program_has_no_frame_of_the_guard() {
+    let sandbox = sandbox("node").build().expect("a sandbox");
+    for mode in [Mode::Standard, Mode::Restricted] {
+        let source = Source::code("function f() { throw new Error('no'); }\nf();").mode(mode);
+        let outcome = sandbox.run(source).await.expect("an outcome");
+        let said = stderr(&outcome);
+        assert!(said.contains("main.js:1:") && said.contains("main.js:2:"), "{mode}: {said}");
+        assert!(!said.contains("guard"), "{mode}: {said}");
     }
 }
 

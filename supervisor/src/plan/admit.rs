@@ -2,11 +2,11 @@
 
 use std::sync::Arc;
 
-use crate::rules::own_modules;
+use crate::rules::{check_in, own_modules};
 use crate::runtime::Description;
 use crate::sandbox::Settings;
 use crate::source::{Code, SourceFile};
-use crate::{Call, Error, Mode, RuleFinding, Rules, Source, check};
+use crate::{Call, Error, Mode, RuleFinding, Rules, Source};
 
 /// The rules that hold for a run.
 ///
@@ -49,7 +49,7 @@ pub(crate) fn judge(names: &Description, source: &Source, rules: &Rules) -> Resu
     }
     let mut findings = Vec::new();
     let mut look = |path: &str, text: &str| {
-        let found = check(names.language(path)?, text, &known).into_iter();
+        let found = check_in(names.language(path)?, text, &known, !names.lacks_library).into_iter();
         findings.extend(found.map(|finding| RuleFinding { file: path.to_owned(), ..finding }));
         Some(())
     };
@@ -102,10 +102,15 @@ impl Checker {
         learn(&mut rules, &self.names, call.files.iter().map(|file| file.path.as_str()));
         let mut findings = Vec::new();
         let language = |path: &str| self.names.language(path);
-        findings.extend(language("").map(|it| check(it, &call.code, &rules)).unwrap_or_default());
+        let has_library = !self.names.lacks_library;
+        findings.extend(
+            language("")
+                .map(|it| check_in(it, &call.code, &rules, has_library))
+                .unwrap_or_default(),
+        );
         for file in call.files.iter().filter(|file| self.names.is_code(&file.path)) {
             let text = String::from_utf8_lossy(&file.bytes);
-            let found = language(&file.path).map(|it| check(it, &text, &rules));
+            let found = language(&file.path).map(|it| check_in(it, &text, &rules, has_library));
             let found = found.unwrap_or_default().into_iter();
             findings.extend(found.map(|it| RuleFinding { file: file.path.clone(), ..it }));
         }

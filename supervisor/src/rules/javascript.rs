@@ -25,9 +25,15 @@ use super::findings::Findings;
 use super::lists::javascript as lists;
 use super::{Finding, Language, Mode, Rules, typescript};
 
-pub(super) fn check(language: Language, source: &str, rules: &Rules) -> Vec<Finding> {
+/// `has_library` says whether there are the modules of the list.
+pub(super) fn check(
+    language: Language,
+    source: &str,
+    rules: &Rules,
+    has_library: bool,
+) -> Vec<Finding> {
     let is_typescript = language == Language::TypeScript;
-    match safely(source, is_typescript, || look(source, is_typescript, rules)) {
+    match safely(source, is_typescript, || look(source, is_typescript, rules, has_library)) {
         Ok(findings) => findings,
         Err(finding) => vec![*finding],
     }
@@ -45,6 +51,7 @@ pub(super) fn guard(rules: &Rules) -> String {
         "mode": rules.mode.name(),
         "modules": listed.chain(added).collect::<Vec<_>>(),
         "globals": globals.collect::<Vec<_>>(),
+        "process": (!rules.modules.contains("process")).then_some(lists::PROCESS),
     })
     .to_string()
 }
@@ -107,7 +114,7 @@ pub(super) fn parse<'a>(
     Err(findings.finish())
 }
 
-fn look(source: &str, is_typescript: bool, rules: &Rules) -> Vec<Finding> {
+fn look(source: &str, is_typescript: bool, rules: &Rules, has_library: bool) -> Vec<Finding> {
     let allocator = Allocator::default();
     let parsed = parse(&allocator, source, is_typescript).and_then(|mut program| {
         if is_typescript {
@@ -121,7 +128,8 @@ fn look(source: &str, is_typescript: bool, rules: &Rules) -> Vec<Finding> {
     };
     let semantic = SemanticBuilder::new().with_build_nodes(true).build(&program).semantic;
     let findings = Findings::new(source);
-    let mut look = Look { semantic: &semantic, rules, findings, mutated: RefCell::default() };
+    let mut look =
+        Look { semantic: &semantic, rules, has_library, findings, mutated: RefCell::default() };
     for node in semantic.nodes().iter() {
         if look.findings.is_full() {
             break;
@@ -135,6 +143,7 @@ fn look(source: &str, is_typescript: bool, rules: &Rules) -> Vec<Finding> {
 struct Look<'look, 'a> {
     semantic: &'look Semantic<'a>,
     rules: &'look Rules,
+    has_library: bool,
     findings: Findings<'look>,
     /// Whether a name is given more than one value: to know it, all that refer to it are asked.
     mutated: RefCell<HashMap<SymbolId, bool>>,

@@ -18,6 +18,9 @@ pub(crate) struct Description {
     pub(super) package: String,
     /// Whose rules its sources have; none, and every mode but full is refused.
     pub(super) rules: Option<Language>,
+    /// Whether it has none of the modules that the list of those rules names.
+    #[serde(default)]
+    pub(crate) lacks_library: bool,
     /// File name extensions without the dot.
     #[serde(default)]
     pub(super) extensions: Vec<String>,

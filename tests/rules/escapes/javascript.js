@@ -156,3 +156,9 @@ require('fs').readFileSync('/etc/shadow');
 require('/usr/share/nodejs/npm/index.js');
 //// native code
 require('./x.node');
+//// the arguments of a file
+const a = arguments; a[2].filename = '/usr/x.js'; a[1]('fs').readFileSync('/etc/shadow');
+//// the arguments of a file in an arrow function
+[() => arguments[1]][0]()('child_process').execSync('id');
+//// what calls a function of its own
+function g() { return g.caller.arguments[1]; } g()('fs').readFileSync('/etc/shadow');

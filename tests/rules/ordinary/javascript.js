@@ -191,3 +191,16 @@ const url = await import('node:url'); export const y = 1; export default functio
 console.log(createHash('md5').update('a').digest('hex').length, basename('/a/b'), util.types.isDate(new Date()), new url.URL('http://x/y').pathname, path.sep);
 //// lines of standard input modes: standard runtimes: node
 const readline = require('readline'); const rl = readline.createInterface({ input: process.stdin }); let lines = 0; rl.on('line', () => lines++); rl.on('close', () => console.log(lines));
+//// error classes that leave themselves out
+class AppError extends Error { constructor(message, code) { super(message); if (Error.captureStackTrace) Error.captureStackTrace(this, this.constructor); this.name = this.constructor.name; this.code = code; } }
+try { throw new AppError('no', 7); } catch (error) { console.log(error.name, error.code, error instanceof AppError, String(error.stack).includes('AppError')); }
+//// the process as it is documented runtimes: node
+const { rss } = process.memoryUsage(), before = process.hrtime(); console.log(rss > 0, process.memoryUsage.rss() > 0, process.hrtime(before).length, process.hrtime.bigint() > 0n, process.uptime() > 0);
+console.log(process.argv.length, process.arch.length > 0, process.cwd(), typeof process.env.HOME, process.pid > 0, process.platform, process.version === `v${process.versions.node}`);
+process.once('exit', (code) => console.log('exit', code, process.exitCode)); process.on('told', (x) => console.log(x));
+process.nextTick((x) => { process.stdout.write(`${x}\n`); process.stderr.write('err\n'); process.exit(); }, 'tick'); console.log('first', process.stdin.readable, process.stdout.writable);
+//// streams that are printed modes: standard runtimes: node
+console.log(require('util').inspect(process.stdout, { depth: 0 }).split(' ')[0], process.stdin instanceof require('stream').Readable, process.stdout instanceof require('stream').Writable);
+//// an uncaught error that is listened for runtimes: node
+process.on('uncaughtException', (error) => { console.log(error.message, /guard|bootstrap/.test(error.stack)); process.exit(0); });
+function fail() { throw new TypeError('late'); } fail();

@@ -20,6 +20,7 @@ pub(super) fn check<'a>(look: &mut Look<'_, 'a>, id: NodeId, name: &IdentifierRe
         "process" => process(look, id, name),
         "require" => require(look, id, name),
         "module" => module(look, id, name),
+        "arguments" => arguments(look, id, name),
         "Reflect" => reflect(look, id, name),
         "Function" if is_harmless_function(look, id, name) => {}
         _ => named(look, name.span, word),
@@ -111,6 +112,17 @@ fn module<'a>(look: &mut Look<'_, 'a>, id: NodeId, name: &IdentifierReference<'a
         let message = "module leads to the loader";
         look.add(name.span, "javascript/process", message, "use module.exports alone");
     }
+}
+
+/// Outside of every function these are what the loader hands to a file.
+fn arguments<'a>(look: &mut Look<'_, 'a>, id: NodeId, name: &IdentifierReference<'a>) {
+    let is_function = |kind| matches!(kind, AstKind::Function(_));
+    if look.semantic.nodes().ancestor_kinds(id).any(is_function) || is_typeof(look.parent(id).1) {
+        return;
+    }
+    let message = "the arguments of a file lead to the loader";
+    let advice = "use process.argv, or the parameters of a function";
+    look.add(name.span, "javascript/process", message, advice);
 }
 
 fn reflect<'a>(look: &mut Look<'_, 'a>, id: NodeId, name: &IdentifierReference<'a>) {

@@ -9,10 +9,17 @@ use crate::Mode;
 use crate::rules::lists::javascript as lists;
 
 const RULE: &str = "javascript/import";
+const FILES: &str = "there are files of the run, by import and ./name";
 
 /// An import whose source cannot be anything but text.
 pub(super) fn named(look: &mut Look<'_, '_>, source: &StringLiteral<'_>) {
-    module(look, source.span, source.value.as_str());
+    let name = source.value.as_str();
+    let is_missing = !look.has_library && look.rules.mode == Mode::Standard;
+    if is_missing && lists::MODULES.contains(&plain(name)) && !look.is_added(plain(name)) {
+        let message = format!("{name} is a module of Node");
+        return look.add(source.span, RULE, message, FILES);
+    }
+    module(look, source.span, name);
 }
 
 /// One whose source is whatever an expression gives.
@@ -29,7 +36,7 @@ pub(super) fn expression<'a>(look: &mut Look<'_, 'a>, at: Span, source: Option<&
 }
 
 fn module(look: &mut Look<'_, '_>, at: Span, specifier: &str) {
-    let name = specifier.strip_prefix("node:").unwrap_or(specifier);
+    let name = plain(specifier);
     if look.rules.mode == Mode::Restricted {
         let message = format!("mode restricted has no imports: {name}");
         return look.add(at, RULE, message, "use what the language has, or ask for mode standard");
@@ -41,8 +48,13 @@ fn module(look: &mut Look<'_, '_>, at: Span, specifier: &str) {
     if std::iter::once(name).chain(above).any(|name| look.is_added(name)) {
         return;
     }
-    let advice = format!("there are {}, and files of the run by ./name", lists::MODULES.join(", "));
-    look.add(at, RULE, format!("{name} is not among the modules of mode standard"), &advice);
+    let listed = format!("there are {}, and files of the run by ./name", lists::MODULES.join(", "));
+    let advice = if look.has_library { &listed } else { FILES };
+    look.add(at, RULE, format!("{name} is not among the modules of mode standard"), advice);
+}
+
+fn plain(specifier: &str) -> &str {
+    specifier.strip_prefix("node:").unwrap_or(specifier)
 }
 
 /// Whether it is a file of the run: no native code, and nothing outside of where they lie.

@@ -129,7 +129,7 @@ fn read<'a>(look: &mut Look<'_, 'a>, id: NodeId, object: &Expression<'a>, key: &
     let of = look.global_name(object);
     match key {
         "constructor" if !is_harmless_constructor(look, id, object) => constructor(look, at),
-        "callee" | "caller" if of == Some("arguments") => {
+        "callee" | "caller" if of == Some("arguments") || is_function(look, object) => {
             let message = "this leads to the functions that call";
             look.add(at, RULE, message, "give the function a name");
         }
@@ -142,6 +142,14 @@ fn read<'a>(look: &mut Look<'_, 'a>, id: NodeId, object: &Expression<'a>, key: &
         "on" | "once" | "off" | "exit" => {}
         _ => refuse_key(look, key, at),
     }
+}
+
+/// Whether it is a function of the source, by its name.
+fn is_function<'a>(look: &Look<'_, 'a>, object: &Expression<'a>) -> bool {
+    let scoping = look.semantic.scoping();
+    let Expression::Identifier(name) = object.get_inner_expression() else { return false };
+    let symbol = name.reference_id.get().and_then(|id| scoping.get_reference(id).symbol_id());
+    symbol.is_some_and(|symbol| scoping.symbol_flags(symbol).is_function())
 }
 
 fn refuse_key(look: &mut Look<'_, '_>, key: &str, at: Span) {
@@ -177,6 +185,18 @@ fn is_harmless_constructor<'a>(look: &Look<'_, 'a>, id: NodeId, object: &Express
             matches!(object, Expression::ThisExpression(_))
                 && is_object(this, &new.callee)
                 && look.semantic.nodes().ancestor_kinds(id).any(is_class)
+        }
+        // What an error class leaves out of its stacks.
+        AstKind::CallExpression(call) => {
+            let Expression::StaticMemberExpression(callee) = call.callee.get_inner_expression()
+            else {
+                return false;
+            };
+            let at = call.arguments.iter().position(|argument| argument.span() == this);
+            matches!(object, Expression::ThisExpression(_))
+                && at == Some(1)
+                && look.global_name(&callee.object) == Some("Error")
+                && callee.property.name == "captureStackTrace"
         }
         _ => false,
     }

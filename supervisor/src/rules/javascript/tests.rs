@@ -1,7 +1,6 @@
 use std::time::Instant;
 
-use super::check;
-use crate::rules::{Language, Mode, Rules};
+use crate::rules::{Language, Mode, Rules, check};
 
 fn rules(mode: Mode, modules: &[&str]) -> Rules {
     Rules { mode, modules: modules.iter().map(|name| (*name).to_owned()).collect() }
@@ -32,6 +31,51 @@ fn names_are_those_of_the_runtime() {
 }
 
 #[test]
+fn the_arguments_of_a_file_are_refused_and_those_of_functions_are_not() {
+    for source in [
+        "arguments[1]('fs')",
+        "const all = arguments",
+        "(() => arguments)()",
+        "class A { [arguments[0]]() {} }",
+        "for (const each of arguments) each",
+        "function f() { return f.caller } f().arguments",
+    ] {
+        let found = ids(source, Mode::Standard);
+        assert_eq!(found.len(), 1, "{source}: {found:?}");
+    }
+    for source in [
+        "function f() { return arguments.length } f(1)",
+        "const f = function (a = arguments.length) { return () => arguments[0] }",
+        "class A { m() { return Array.from(arguments) } get x() { return arguments.length } }",
+        "({ m() { return [].slice.call(arguments) } })",
+        "if (typeof arguments === 'object') {}",
+        "const call = { caller: 'me' }; call.caller; for (const each of [call]) each.caller",
+        "const arguments_ = 1; arguments_",
+    ] {
+        assert_eq!(ids(source, Mode::Standard), [], "{source}");
+    }
+}
+
+#[test]
+fn error_classes_leave_themselves_out_of_their_stacks() {
+    let class = "class E extends Error { constructor(m) { super(m); \
+        Error.captureStackTrace(this, this.constructor); this.name = this.constructor.name } }";
+    assert_eq!(ids(class, Mode::Restricted), []);
+    let of_old = "function E() { Error.captureStackTrace?.(this, this.constructor) }";
+    assert_eq!(ids(of_old, Mode::Restricted), []);
+    for source in [
+        "Error.captureStackTrace(this.constructor, this)",
+        "Error.other(this, this.constructor)",
+        "own.captureStackTrace(this, this.constructor)",
+        "const Error = {}; Error.captureStackTrace(this, this.constructor)",
+        "Error.captureStackTrace(this, f.constructor)",
+        "Error.captureStackTrace(this, this.constructor('x'))",
+    ] {
+        assert_eq!(ids(source, Mode::Restricted).len(), 1, "{source}");
+    }
+}
+
+#[test]
 fn types_hide_nothing() {
     let all = [
         "declare const process: any; process.kill(1)",
@@ -58,6 +102,24 @@ fn operators_add_modules_and_names() {
     assert_eq!(check(Language::JavaScript, source, &added), []);
     let found = check(Language::JavaScript, source, &rules(Mode::Standard, &[]));
     assert_eq!(found.len(), 4);
+}
+
+#[test]
+fn nobody_is_told_of_modules_that_a_runtime_has_not() {
+    let found = |source| {
+        let found = super::check(Language::JavaScript, source, &rules(Mode::Standard, &[]), false);
+        found.into_iter().map(|it| (it.message, it.advice)).collect::<Vec<_>>()
+    };
+    let files = "there are files of the run, by import and ./name";
+    for source in ["import path from 'node:path'", "import fs from 'fs'", "require('fs')"] {
+        let found = found(source);
+        assert_eq!(found.len(), 1, "{source}");
+        assert!(found.iter().all(|(_, advice)| advice == files), "{source}: {found:?}");
+    }
+    assert_eq!(found("import { x } from './x.js'; export * from './y'"), []);
+    assert_eq!(found("const p = typeof require === 'function' && require('path')"), []);
+    let of_node = check(Language::JavaScript, "import 'fs'", &rules(Mode::Standard, &[]));
+    assert!(of_node.iter().all(|it| it.advice.contains("path")), "{of_node:?}");
 }
 
 /// Every way to nest that needs no more than its repetition.

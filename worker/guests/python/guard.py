@@ -84,7 +84,7 @@ class _Guard:
     """What a program has in place of what every other has."""
 
     def __init__(self, rules):
-        self.rules, self.shown = rules, {}
+        self.rules, self.shown, self.positions = rules, {}, set()
         known = vars(builtins)
         own = {name: known[name] for name in rules.builtins if name in known}
         own.update(self.functions())
@@ -174,16 +174,19 @@ class _Guard:
         """The class of a pattern that reads attributes by position, which its author has named."""
         if not issubclass(type(kind), type):
             return kind
-        names = next((each["__match_args__"] for _, each in _namespaces(kind) if "__match_args__" in each), None)
-        asked = {"__match_args__", "__getattribute__", *(() if names is not None else ("__getattr__",))}
-        plain = (object, type, getattr(sys.modules.get("enum"), "EnumMeta", type))
-        looks = any(not asked.isdisjoint(known) for each, known in _namespaces(type(kind))
-                    if all(each is not it for it in plain))
-        if looks or names is not None and type(names) is not tuple:
+        names = _found(kind, ("__match_args__",))
+        if type(kind) is not type:
+            asked = ("__match_args__", "__getattribute__", *(() if names is not None else ("__getattr__",)))
+            plain = (object, type, getattr(sys.modules.get("enum"), "EnumMeta", type))
+            if _found(type(kind), asked, plain) is not None:
+                names = self
+        if type(names) is not tuple and names is not None:
             raise AttributeError(f"mode {self.rules.mode}: __match_args__ is a tuple of names in the class itself")
-        for each in names or ():
-            if self.check(each) in ("__dict__", "__getattribute__"):
-                raise AttributeError(f"mode {self.rules.mode}: a pattern does not read {each}")
+        if names and names not in self.positions:
+            for each in names:
+                if self.check(each) in ("__dict__", "__getattribute__"):
+                    raise AttributeError(f"mode {self.rules.mode}: a pattern does not read {each}")
+            self.positions.add(names)
         return kind
 
     def imports(self, name, globals=None, locals=None, fromlist=(), level=0):
@@ -331,9 +334,14 @@ def _at(case, node):
     return case
 
 
-def _namespaces(kind):
-    """A class and those that it is made of, with what they hold, whatever they say of it."""
-    return [(each, _NAMESPACE(each)) for each in _MRO(kind)]
+def _found(kind, names, but=()):
+    """What a class and those that it is made of hold under one of some names, whatever they say of it."""
+    for each in _MRO(kind):
+        known = _NAMESPACE(each)
+        for name in names:
+            if name in known and not any(each is it for it in but):
+                return known[name]
+    return None
 
 
 def _shows_no_guard(display):

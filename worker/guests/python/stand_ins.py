@@ -115,8 +115,12 @@ class StandIns:
         return type(names) is _NAMES and names.get("__builtins__") is self.guard.builtins
 
     def visible(self, names, code):
-        """Of the names of a module, those that a program could read."""
+        """Of the names of a module of the library, those that a program could read."""
         if self.is_programs(names) or "__spec__" not in names and "__builtins__" not in names:
+            return names
+        first = _TEXT(names.get("__name__")).partition(".")[0]
+        if self.guard.rules.added and first not in _getattr(sys, "stdlib_module_names", ()):
+            # What an operator added is trusted, with all that it needs.
             return names
         module, seen = sys.modules.get(names.get("__name__")), {}
         if type(module) is types.ModuleType and vars(module) is names and self.guard.rules.is_allowed(module.__name__):

@@ -249,11 +249,12 @@ impl Contents {
     }
 }
 
-const GUESTS: [(&str, &str); 10] = [
+const GUESTS: [(&str, &str); 11] = [
     ("bash/guest.sh", include_str!("../../../worker/guests/bash/guest.sh")),
     ("node/guard.cjs", include_str!("../../../worker/guests/node/guard.cjs")),
     ("node/guest.cjs", include_str!("../../../worker/guests/node/guest.cjs")),
     ("python/guard.py", include_str!("../../../worker/guests/python/guard.py")),
+    ("python/stand_ins.py", include_str!("../../../worker/guests/python/stand_ins.py")),
     ("python/guest.py", include_str!("../../../worker/guests/python/guest.py")),
     ("python/sitecustomize.py", include_str!("../../../worker/guests/python/sitecustomize.py")),
     ("python/belljar.py", include_str!("../../../worker/guests/python/belljar.py")),

@@ -5,18 +5,21 @@ program has builtins of its own, through which it imports what the lists name an
 they refuse. The modules of the standard library keep theirs, and work as ever.
 """
 
-import ast, builtins, re, sys, types  # noqa: E401
+import ast, builtins, sys, types  # noqa: E401
 from importlib.machinery import ModuleSpec, SourceFileLoader
 
 _OWN = globals()
+_PART = __file__.rpartition("/")[0] + "/stand_ins.py"
 # What the interpreter has loaded is no file of the run, whatever that is called.
 _LOADED = frozenset(sys.modules) - {"__main__"}
 _GUEST = "/run/belljar/guest.py"
 # Attributes whose meaning depends on what they are read from: reading one becomes a call.
 _LOOKED_AT = ("format", "format_map", "__dict__", "__getattribute__")
-# No program can write this name.
-_LOOK = "belljar attribute"
+# No program can write these names.
+_LOOK, _CLASS = "belljar attribute", "belljar class"
 _MODULE, _TEXT = types.ModuleType, str
+_NAMESPACE, _MRO = vars(type)["__dict__"].__get__, vars(type)["__mro__"].__get__
+_STAND_INS = {"__name__": "stand_ins", "__builtins__": builtins}
 _getattr, _hasattr, _setattr, _delattr, _import = getattr, hasattr, setattr, delattr, __import__
 
 
@@ -29,7 +32,7 @@ def main():
     guard = _Guard(rules)
     sys.excepthook = _shows_no_guard(sys.excepthook)
     if script == _GUEST:
-        code = _OWN.get("_compiled", {}).get(script) or _code(script)
+        code = _code(script)
         exec(code, {"__name__": "__main__", "__file__": script, "__builtins__": builtins, "_guard": guard})
         return
     sys.path[:1] = [script.rpartition("/")[0]]
@@ -81,16 +84,14 @@ class _Guard:
     """What a program has in place of what every other has."""
 
     def __init__(self, rules):
-        self.rules, self.shown = rules, {}
+        self.rules, self.shown, self.positions = rules, {}, set()
         known = vars(builtins)
         own = {name: known[name] for name in rules.builtins if name in known}
         own.update(self.functions())
-        own[_LOOK] = self.look
+        own.update({_LOOK: self.look, _CLASS: self.matched})
         self.builtins = own
-        self.replaced = {
-            ("operator", "attrgetter"): self.attrgetter, ("operator", "methodcaller"): self.methodcaller,
-            ("typing", "get_type_hints"): self.get_type_hints, ("string", "Formatter"): self.formatter,
-        }
+        exec(_code(_PART), _STAND_INS)
+        self.stand_ins = _STAND_INS["StandIns"](self)
         if rules.own:
             sys.meta_path.insert(0, _Finder(self))
 
@@ -99,9 +100,14 @@ class _Guard:
         text = source if isinstance(source, str) else source.decode("utf-8-sig")
         tree = compile(text, name, "exec", ast.PyCF_ONLY_AST, True)
         # What is written with other letters may be one of these names as well.
-        if not text.isascii() or any(word in text for word in _LOOKED_AT):
-            tree = ast.fix_missing_locations(_Looks().visit(tree))
-        return tree
+        matches = "match" in text and "case" in text
+        return self.looked_at(tree) if matches or not text.isascii() or self.is_looked_at(text) else tree
+
+    def looked_at(self, tree):
+        return ast.fix_missing_locations(_Looks().visit(tree))
+
+    def is_looked_at(self, names):
+        return any(each in names for each in _LOOKED_AT)
 
     def check(self, name):
         """Refuses the name of an attribute; returns it as what it is, whatever class it has."""
@@ -148,49 +154,69 @@ class _Guard:
         """Reads one of the attributes that are looked at."""
         found = _getattr(value, name)
         if name == "__dict__":
-            if isinstance(value, type):
-                # Its own methods are no secret; what every class has leads to every other.
-                return types.MappingProxyType({key: each for key, each in found.items()
-                                               if key != "__dict__" and not self.rules.is_refused(key)})
-            return found
+            return self.names(value, found)
         if name == "__getattribute__":
             return lambda *arguments: found(*arguments[:-1], *map(self.check, arguments[-1:]))
-        if isinstance(value, type) and issubclass(value, str):
-            return lambda text, *rest, **named: found(self.checked_format(text), *rest, **named)
-        if isinstance(value, str) or type(value).__name__ == "UserString":
-            self.checked_format(str(value))
+        return self.stand_ins.format(found)
+
+    def names(self, value, found):
+        if isinstance(value, type) or type(found) is types.MappingProxyType:
+            # Its own methods are no secret; what every class has leads to every other.
+            return types.MappingProxyType({key: self.stand_ins.format(each) for key, each in found.items()
+                                           if key != "__dict__" and not self.rules.is_refused(key)})
+        if type(found) is dict and not self.rules.reflection.isdisjoint(found):
+            # A wrapper takes over what it wraps has, which may be a class.
+            hidden = self.rules.reflection.intersection(found) - {"__wrapped__"}
+            return {key: each for key, each in found.items() if key not in hidden} if hidden else found
         return found
 
-    def checked_format(self, text):
-        for word in re.findall(r"\w+", text) if isinstance(text, str) and "{" in text else ():
-            # Words between the fields are any; those that a field reads stand behind a dot or a bracket.
-            if self.rules.is_refused(word) and re.search(r"\{[^{}]*[.\[]\s*" + word, text):
-                self.check(word)
-        return text
+    def matched(self, kind):
+        """The class of a pattern that reads attributes by position, which its author has named."""
+        if not issubclass(type(kind), type):
+            return kind
+        names = _found(kind, ("__match_args__",))
+        if type(kind) is not type:
+            asked = ("__match_args__", "__getattribute__", *(() if names is not None else ("__getattr__",)))
+            plain = (object, type, getattr(sys.modules.get("enum"), "EnumMeta", type))
+            if _found(type(kind), asked, plain) is not None:
+                names = self
+        if type(names) is not tuple and names is not None:
+            raise AttributeError(f"mode {self.rules.mode}: __match_args__ is a tuple of names in the class itself")
+        if names and names not in self.positions:
+            for each in names:
+                if self.check(each) in ("__dict__", "__getattribute__"):
+                    raise AttributeError(f"mode {self.rules.mode}: a pattern does not read {each}")
+            self.positions.add(names)
+        return kind
 
     def imports(self, name, globals=None, locals=None, fromlist=(), level=0):
         """What an import statement of the program calls."""
         rules, name = self.rules, _TEXT.__str__(name)
-        if type(fromlist) is list:
+        if type(fromlist) is list and not fromlist and globals is locals:
             # What is written in C imports for itself, by way of whoever called it; a statement has a tuple.
-            return _import(name, globals, locals, fromlist, level)
+            return self.load(name, globals, locals, fromlist, level)
         package = (globals or {}).get("__package__") or ""
         full = ".".join(filter(None, (*package.split(".")[:len(package.split(".")) - level + 1], name))) if level else name
         if rules.is_own(full) or level == 0 and rules.is_added(full):
-            return _import(name, globals, locals, fromlist, level)
+            return self.load(name, globals, locals, fromlist, level)
         if level or not rules.is_allowed(full):
             raise ImportError(f"mode {rules.mode} does not import {full!r}: use the builtins, a module of the list, "
                               "or ask the operator to add it", name=full)
-        _import(full)
+        self.load(full)
         for each in fromlist or ():
             within = f"{full}.{each}"
             if rules.is_allowed(within) and within not in rules.withheld and not _hasattr(sys.modules[full], each):
-                _import(within)
+                self.load(within)
         shown = self.show(full if fromlist else full.partition(".")[0])
         if "*" in (fromlist or ()):
             for each in dir(shown):
                 _getattr(shown, each, None)
         return shown
+
+    def load(self, *arguments):
+        found = _import(*arguments)
+        self.stand_ins.install()
+        return found
 
     def show(self, name):
         """A module of the list, without those that it imported for itself."""
@@ -207,47 +233,17 @@ class _Guard:
         if key == "__all__":
             return [each for each in value if f"{name}.{each}" not in self.rules.withheld]
         is_refused = key.startswith("_") and key not in ("__doc__", "__version__") or f"{name}.{key}" in self.rules.withheld
-        if (name, key) in self.replaced:
-            return self.replaced[name, key]
+        is_refused = is_refused or self.stand_ins.is_withheld(name, key)
+        if (name, key) in self.stand_ins.replaced:
+            return self.stand_ins.replaced[name, key]
         if isinstance(value, _MODULE):
             is_refused = is_refused or not self.rules.is_allowed(value.__name__)
             value = None if is_refused else self.show(value.__name__)
         if is_refused:
-            raise AttributeError(f"mode {self.rules.mode}: {key} of module {name} is not for programs", name=key)
+            error = AttributeError(f"mode {self.rules.mode}: {key} of module {name} is not for programs")
+            error.name = key
+            raise error
         return value
-
-    @property
-    def formatter(self):
-        import string
-        guard = self
-
-        class Formatter(string.Formatter):
-            def get_field(self, field_name, args, kwargs):
-                guard.checked_format("{" + field_name + "}")
-                return super().get_field(field_name, args, kwargs)
-
-        return Formatter
-
-    def attrgetter(self, *names):
-        import operator
-        for each in names:
-            for part in _TEXT.__str__(each).split(".") if isinstance(each, _TEXT) else ():
-                if self.check(part) in _LOOKED_AT:
-                    raise AttributeError(f"mode {self.rules.mode}: read {part} in a lambda")
-        return operator.attrgetter(*(_TEXT.__str__(each) if isinstance(each, _TEXT) else each for each in names))
-
-    def methodcaller(self, name, /, *arguments, **named):
-        import operator
-        if self.check(name) in _LOOKED_AT:
-            raise AttributeError(f"mode {self.rules.mode}: call {name} in a lambda")
-        return operator.methodcaller(self.check(name), *arguments, **named)
-
-    def get_type_hints(self, of, *arguments, **named):
-        import typing
-        for each in _getattr(of, "__mro__", (of,)):
-            for word in re.findall(r"\w+", repr(_getattr(each, "__annotations__", ""))):
-                self.check(word)
-        return typing.get_type_hints(of, *arguments, **named)
 
 
 def _shown(guard, name):
@@ -260,7 +256,8 @@ def _shown(guard, name):
             return value
 
         def __dir__(self):
-            return [each for each in dir(module) if not each.startswith("_")]
+            names = _getattr(module, "__all__", None) or dir(module)
+            return [each for each in names if not each.startswith("_") and _hasattr(self, each)]
 
     return Module(name, module.__doc__)
 
@@ -274,6 +271,24 @@ class _Looks(ast.NodeTransformer):
             return node
         look, name = ast.Name(_LOOK, ast.Load()), ast.Constant(node.attr)
         return ast.copy_location(ast.Call(look, [node.value, name], []), node)
+
+    def visit_Match(self, node):
+        """Has the classes of patterns looked at, each once, before a case whose patterns have positions."""
+        self.generic_visit(node)
+        cases, node.cases = node.cases, []
+        for case in cases:
+            classes = (each for each in ast.walk(case.pattern) if isinstance(each, ast.MatchClass) and each.patterns)
+            for number, each in enumerate(classes):
+                name = f"{_CLASS} {number}"
+                kind = ast.Call(ast.Name(_CLASS, ast.Load()), [each.cls], [])
+                kept = ast.NamedExpr(ast.Name(name, ast.Store()), kind)
+                # Never so: what is looked for here is no class.
+                test = ast.Compare(kept, [ast.Is()], [ast.Name(_LOOK, ast.Load())])
+                before = ast.match_case(ast.MatchAs(), test, [ast.Pass()])
+                node.cases.append(_at(before, each))
+                each.cls = ast.copy_location(ast.Name(name, ast.Load()), each.cls)
+            node.cases.append(case)
+        return node
 
 
 class _Finder:
@@ -312,6 +327,23 @@ class _Loader(SourceFileLoader):
         exec(self.get_code(module.__name__), vars(module))
 
 
+def _at(case, node):
+    for each in ast.walk(case):
+        if "lineno" in each._attributes and not _hasattr(each, "lineno"):
+            ast.copy_location(each, node)
+    return case
+
+
+def _found(kind, names, but=()):
+    """What a class and those that it is made of hold under one of some names, whatever they say of it."""
+    for each in _MRO(kind):
+        known = _NAMESPACE(each)
+        for name in names:
+            if name in known and not any(each is it for it in but):
+                return known[name]
+    return None
+
+
 def _shows_no_guard(display):
     """A hook that shows what was raised as if nothing of ours had called the program, or was called by it."""
 
@@ -324,7 +356,7 @@ def _shows_no_guard(display):
 def without_own_frames(trace):
     kept = []
     while trace is not None:
-        if trace.tb_frame.f_globals is not _OWN:
+        if all(trace.tb_frame.f_globals is not each for each in (_OWN, _STAND_INS)):
             kept.append(trace)
         trace = trace.tb_next
     for each, following in zip(kept, [*kept[1:], None]):
@@ -333,6 +365,9 @@ def without_own_frames(trace):
 
 
 def _code(path):
+    known = _OWN.get("_compiled", {}).get(path)
+    if known:
+        return known
     with open(path, "rb") as file:
         return compile(file.read(), path, "exec", 0, True)
 

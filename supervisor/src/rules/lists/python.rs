@@ -33,7 +33,7 @@ pub(in crate::rules) struct Group {
 }
 
 /// The first that has a module names the reason.
-pub(in crate::rules) static GROUPS: [Group; 7] = [
+pub(in crate::rules) static GROUPS: [Group; 9] = [
     Group {
         modules: words(
             "\
@@ -65,10 +65,26 @@ pub(in crate::rules) static GROUPS: [Group; 7] = [
         modules: words(
             "\
              ast dis faulthandler gc inspect linecache opcode pdb profile symtable sys trace \
-             traceback tracemalloc types weakref",
+             traceback tracemalloc types",
         ),
         does: "looks into the interpreter",
         advice: "use isinstance() and your own classes; str(error) says what went wrong",
+    },
+    Group {
+        modules: words(
+            "\
+             weakref",
+        ),
+        does: "refers to objects that may be gone",
+        advice: "keep the object itself, or its key in a dict, and delete it where it ends",
+    },
+    Group {
+        modules: words(
+            "\
+             signal",
+        ),
+        does: "handles signals of the process",
+        advice: "compare time.monotonic() with a deadline, or use asyncio.wait_for()",
     },
     Group {
         modules: words(
@@ -81,7 +97,7 @@ pub(in crate::rules) static GROUPS: [Group; 7] = [
     Group {
         modules: words(
             "\
-             concurrent multiprocessing sched signal thread threading",
+             concurrent multiprocessing sched thread threading",
         ),
         does: "starts processes or threads",
         advice: "write a loop, or coroutines with asyncio",
@@ -145,7 +161,7 @@ pub(in crate::rules) static REFLECTION: Words = words(
      __base__ __bases__ __builtins__ __cached__ __closure__ __code__ __defaults__ __func__ \
      __getattribute__ __globals__ __import__ __kwdefaults__ __loader__ __mro__ __objclass__ \
      __reduce_ex__ __self__ __self_class__ __spec__ __subclasses__ __subclasshook__ \
-     __thisclass__ __weakref__ __wrapped__ ag_await ag_code ag_frame co_code co_consts \
+     __thisclass__ __weakref__ __wrapped__ _convert_ ag_await ag_code ag_frame co_code co_consts \
      co_names cr_await cr_code cr_frame cr_origin f_back f_builtins f_code f_globals \
      f_locals f_trace func_code func_globals gi_code gi_frame gi_yieldfrom im_func im_self \
      tb_frame tb_next",
@@ -187,7 +203,8 @@ pub(in crate::rules) static WITHHELD: Words = words(
     "\
      asyncio.create_subprocess_exec asyncio.create_subprocess_shell asyncio.open_connection \
      asyncio.open_unix_connection asyncio.start_server asyncio.start_unix_server \
-     asyncio.subprocess enum.bltns io.FileIO io.open_code typing.ForwardRef",
+     asyncio.subprocess dataclasses.FunctionType enum.bltns enum.global_enum io.FileIO \
+     io.open_code typing.ForwardRef",
 );
 
 /// Methods that start a process, whatever they are called on.

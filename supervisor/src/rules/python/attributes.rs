@@ -75,6 +75,15 @@ impl<'a> Walker<'a, '_, '_> {
         }
     }
 
+    /// The name of an attribute that a class pattern reads: there is no call that could look at it.
+    pub(super) fn pattern_name(&mut self, name: &str, at: Range<usize>) {
+        if name == "__dict__" {
+            self.reflected(name, at);
+        } else {
+            self.attribute_name(name, at);
+        }
+    }
+
     /// What a class pattern reads by position are attributes with the names that this holds.
     pub(super) fn match_args(&mut self, targets: &[Expr], value: &Expr) {
         let is_it = |name: &ExprName| name.id == "__match_args__";
@@ -86,7 +95,8 @@ impl<'a> Walker<'a, '_, '_> {
             _ => &[],
         };
         let is_plain = |name: &Expr| {
-            name.as_string_literal_expr().is_some_and(|it| !is_reflection(it.value.to_str()))
+            let name = name.as_string_literal_expr().map(|it| it.value.to_str());
+            name.is_some_and(|name| name != "__dict__" && !is_reflection(name))
         };
         if value.as_tuple_expr().is_none() || !names.iter().all(is_plain) {
             let message = "__match_args__ holds more than the names of ordinary attributes";

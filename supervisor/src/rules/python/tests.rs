@@ -110,6 +110,12 @@ fn attributes_are_found_however_they_are_read() {
         ("g = getattr\ng(x, '__globals__')", "python/reflection"),
         ("'{0.__globals__}'.format(x)", "python/format"),
         ("t = '{a.__class__.__mro__}'\nt.format(a=1)", "python/format"),
+        ("'{0[}].__globals__}'.format(x)", "python/format"),
+        ("match x:\n  case object(__dict__=d): pass", "python/reflection"),
+        ("class C:\n  __match_args__ = ('__dict__',)", "python/match"),
+        ("E._convert_('X', 'os', f)", "python/reflection"),
+        ("import enum\nenum.global_enum(E)", "python/module-attribute"),
+        ("from dataclasses import FunctionType", "python/module-attribute"),
         ("match x:\n  case object(__globals__=g): pass", "python/reflection"),
         ("class C:\n  __match_args__ = ('__globals__',)", "python/match"),
         ("class C:\n  __match_args__ = names()", "python/match"),
@@ -123,6 +129,28 @@ fn attributes_are_found_however_they_are_read() {
         ("__builtins__ = {}", "python/reflection"),
     ] {
         assert!(standard(source).contains(&rule), "{source}: {:?}", standard(source));
+    }
+}
+
+#[test]
+fn text_between_the_fields_of_a_format_is_any() {
+    let source = "t = 'Dear {user.name}, __mro__ in text {user.x}'\nt.format(user=u)";
+    assert_eq!(standard(source), <[&str; 0]>::default());
+}
+
+#[test]
+fn advice_fits_what_was_asked_for() {
+    for (source, wanted) in [
+        ("help(int)", "__doc__"),
+        ("globals()", "variables"),
+        ("breakpoint()", "print"),
+        ("import weakref", "dict"),
+        ("import signal", "time.monotonic()"),
+        ("import inspect", "isinstance()"),
+        ("import threading", "asyncio"),
+    ] {
+        let found = check(source, &rules(Mode::Standard));
+        assert!(found.first().is_some_and(|it| it.advice.contains(wanted)), "{source}: {found:?}");
     }
 }
 

@@ -148,9 +148,15 @@ impl<'a> Walker<'a, '_, '_> {
             let advice = "print what is to be kept; input comes as text, or by input()";
             self.report(place(name), "python/builtin", message, advice);
         } else {
-            let message = format!("{text} looks into the interpreter");
-            let advice = "keep values in variables of your own, or in a dict";
-            self.report(place(name), "python/builtin", message, advice);
+            let (does, advice) = match text {
+                "globals" | "locals" => {
+                    let advice = "keep values in variables of your own, or in a dict";
+                    ("looks into the interpreter", advice)
+                }
+                "breakpoint" => ("waits for a person", "print what is to be seen there"),
+                _ => ("shows pages to a person", "print(x.__doc__) shows what is known of x"),
+            };
+            self.report(place(name), "python/builtin", format!("{text} {does}"), advice);
         }
     }
 
@@ -309,7 +315,7 @@ impl<'a> Visitor<'a> for Walker<'a, '_, '_> {
             Pattern::MatchMapping(it) => self.identifier(it.rest.as_ref()),
             Pattern::MatchClass(it) => {
                 for keyword in &it.arguments.keywords {
-                    self.attribute_name(&keyword.attr, super::bytes(keyword.attr.range()));
+                    self.pattern_name(&keyword.attr, super::bytes(keyword.attr.range()));
                 }
             }
             _ => {}

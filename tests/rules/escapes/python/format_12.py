@@ -1,0 +1,2 @@
+# caught: running
+reached = vars(str)["format"]("{0.__glo" + "bals__}", lambda: 0)

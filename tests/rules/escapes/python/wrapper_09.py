@@ -1,0 +1,3 @@
+# caught: static running
+import functools
+reached = vars(functools.lru_cache(type))["__subcl" + "asses__"](object)

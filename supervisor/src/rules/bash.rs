@@ -218,6 +218,11 @@ impl Look<'_, '_> {
             "declaration_command" => commands::declaration(self, node),
             "unset_command" => commands::unset(self, node),
             "variable_assignment" | "for_statement" => self.variable(node),
+            "unary_expression"
+            | "binary_expression"
+            | "compound_statement"
+            | "subscript"
+            | "arithmetic_expansion" => arithmetic::check(self, node),
             "heredoc_redirect" => heredoc::check(self, node),
             "file_redirect" => self.redirect(node),
             "function_definition" => self.definition(node),

@@ -1,5 +1,10 @@
-//! Sums that start nothing: nobody needs to read them, and the parser takes those of here-documents
-//! for commands.
+//! Sums. Most start nothing: nobody needs to read them, and the parser takes those of here-documents
+//! for commands. But a text that is a number to the shell is expanded once more.
+
+use tree_sitter::Node;
+
+use super::Look;
+use super::text::rendered;
 
 /// What a sum may hold besides letters, digits, brackets and values.
 const SIGNS: &[u8] = b"_ \t[]{}@#.,:?+-*/%<>=!&|^~";
@@ -44,4 +49,26 @@ fn length(text: &str) -> Option<usize> {
         }
     }
     None
+}
+
+/// Looks for a text where the shell makes a number of it, or the name of a variable.
+pub(super) fn check(look: &mut Look<'_, '_>, node: Node<'_>) {
+    let operator = node.child_by_field_name("operator").map(|it| look.text(it)).unwrap_or_default();
+    let expands = match node.kind() {
+        "unary_expression" => operator == "-v",
+        "binary_expression" => matches!(operator, "-eq" | "-ne" | "-lt" | "-le" | "-gt" | "-ge"),
+        "compound_statement" => look.text(node).starts_with("(("),
+        _ => true,
+    };
+    if !expands {
+        return;
+    }
+    let mut cursor = node.walk();
+    let parts: Vec<_> = node.named_children(&mut cursor).collect();
+    for part in parts.into_iter().filter(|part| matches!(part.kind(), "raw_string" | "string")) {
+        let text = rendered(look.source, part).text;
+        if text.contains("$(") || text.contains('`') {
+            look.add(part, "bash/code", "this runs as a command", "write the value itself");
+        }
+    }
 }

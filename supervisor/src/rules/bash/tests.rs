@@ -159,6 +159,22 @@ fn options_that_run_commands_are_found_in_any_spelling() {
 }
 
 #[test]
+fn texts_that_are_numbers_to_the_shell_hold_no_commands() {
+    are_allowed(&[
+        "[[ '$(x)' == \"$y\" && $x -eq 1 && '`' < b ]]; { echo '$(x)'; }; (( x > 1 ))",
+        "declare -A m; m['a b']=1; echo ${m[\"$(date)\"]} $((n['1']))",
+    ]);
+    are_refused(&[
+        "[ -v 'a[$(whoami)]' ]",
+        "[[ 'a[$(whoami)]' -eq 1 ]]",
+        "[[ 1 -lt \"a[\\$(whoami)]\" ]]",
+        "(( 'a[$(whoami)]' ))",
+        "echo ${a['$(whoami)']}",
+        "echo $((a['`whoami`']))",
+    ]);
+}
+
+#[test]
 fn variables_that_decide_what_runs_stay() {
     are_allowed(&["local -n out=$1; declare -n ref=arr; wait -n; export PATH2=x; unset x"]);
     are_refused(&[

@@ -64,7 +64,7 @@ fn is_plain(look: &Look<'_, '_>, body: Node<'_>) -> bool {
     let seen: Vec<_> = body.named_children(&mut cursor).collect();
     let seen: Vec<_> = seen
         .into_iter()
-        .filter(|part| part.kind() != "heredoc_content")
+        .filter(|part| part.kind() == "command_substitution")
         .map(|part| part.byte_range())
         .collect();
     let mut seen = seen.into_iter().peekable();

@@ -107,6 +107,7 @@ fn here_documents_run_what_is_allowed() {
     ]);
     are_refused(&[
         "cat <<E\n`whoami`\nE\n",
+        "cat <<E\n${y:-`whoami`}\nE\n",
         "cat <<E\n$x\n\t$(whoami)\nE\n",
         "cat <<-E\n\t$(whoami)\n\tE\n",
         "cat <<E\n$x\n\t${x@P}\nE\n",

@@ -99,10 +99,9 @@ fn brackets(rest: &mut Peekable<Chars<'_>>) -> bool {
             ']' => return true,
             '\n' => return false,
             '\\' => drop(rest.next()),
-            '[' => {
-                let Some(mark) = rest.next_if(|c| matches!(c, ':' | '.' | '=')) else { continue };
+            '[' if rest.next_if_eq(&':').is_some() => {
                 while let Some(c) = rest.next() {
-                    if c == mark && rest.next_if_eq(&']').is_some() {
+                    if c == ':' && rest.next_if_eq(&']').is_some() {
                         break;
                     }
                 }

@@ -8,10 +8,31 @@ use super::Verdict;
 /// A program while it is read; what is not understood ends that.
 struct Scan<'text> {
     rest: Peekable<Chars<'text>>,
+    brackets: Brackets,
+}
+
+/// What a mark between brackets is: programs of the name sed are not of one mind.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Brackets {
+    /// A character, also behind a class: `[[:space:]/]`.
+    Classes,
+    /// A character.
+    Sets,
+    /// The end of the pattern.
+    Nothing,
 }
 
 pub(super) fn scan(program: &str) -> Verdict {
-    let mut scan = Scan { rest: program.chars().peekable() };
+    let verdict = read(program, Brackets::Classes);
+    let starts = |brackets| read(program, brackets) == Verdict::Starts;
+    if verdict == Verdict::Plain && (starts(Brackets::Sets) || starts(Brackets::Nothing)) {
+        return Verdict::Starts;
+    }
+    verdict
+}
+
+fn read(program: &str, brackets: Brackets) -> Verdict {
+    let mut scan = Scan { rest: program.chars().peekable(), brackets };
     loop {
         scan.skip(|c| c.is_whitespace() || c == ';');
         if scan.rest.peek().is_none() {
@@ -50,9 +71,9 @@ impl Scan<'_> {
             | 'z' => {}
             'l' | 'L' | 'q' | 'Q' => self.skip(|c| c.is_ascii_digit() || c == ' '),
             'e' => return Some(Verdict::Starts),
-            '#' | 'r' | 'R' | 'w' | 'W' | 'v' => self.skip(|c| c != '\n'),
+            '#' | 'r' | 'R' | 'w' | 'W' => self.skip(|c| c != '\n'),
             'a' | 'i' | 'c' => self.text(),
-            ':' | 'b' | 't' | 'T' => {
+            ':' | 'b' | 't' | 'T' | 'v' => {
                 self.blanks();
                 self.skip(|c| !c.is_whitespace() && c != ';' && c != '}');
             }
@@ -97,16 +118,18 @@ impl Scan<'_> {
         let mark = self.rest.next().filter(|mark| !matches!(mark, '\n' | '\\'))?;
         self.pattern(mark)?;
         self.until(mark)?;
+        let mut verdict = Verdict::Plain;
         loop {
             match self.rest.peek() {
-                Some('e') => return Some(Verdict::Starts),
+                Some('e') => verdict = Verdict::Starts,
+                Some('g' | 'p' | 'i' | 'I' | 'm' | 'M' | '0'..='9') => {}
                 Some('w') => {
                     self.skip(|c| c != '\n');
-                    return Some(Verdict::Plain);
+                    return Some(verdict);
                 }
-                Some('g' | 'p' | 'i' | 'I' | 'm' | 'M' | '0'..='9') => drop(self.rest.next()),
-                _ => return self.end(),
+                _ => return self.end().and(Some(verdict)),
             }
+            self.rest.next();
         }
     }
 
@@ -127,7 +150,7 @@ impl Scan<'_> {
             match self.rest.next()? {
                 c if c == mark => return Some(()),
                 '\\' => drop(self.rest.next()),
-                '[' => self.brackets()?,
+                '[' if self.brackets != Brackets::Nothing => self.brackets()?,
                 _ => {}
             }
         }
@@ -139,7 +162,7 @@ impl Scan<'_> {
         loop {
             match self.rest.next()? {
                 ']' => return Some(()),
-                '[' => {
+                '[' if self.brackets == Brackets::Classes => {
                     let Some(mark) = self.rest.next_if(|c| matches!(c, ':' | '.' | '=')) else {
                         continue;
                     };

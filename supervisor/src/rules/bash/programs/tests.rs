@@ -27,6 +27,7 @@ fn programs_of_awk_work_on_text() {
         "BEGIN { x[1] / 2 | \"id\"; (1) / 2 | \"id\" }",
         "BEGIN { f=\"system\"; @f(\"id\") }",
         "@load \"x\"",
+        "/[[.]/ || \"id\" | getline x || /.]]/",
     ] {
         assert_eq!(awk::scan(program), Starts, "{program}");
     }
@@ -47,6 +48,7 @@ fn programs_of_sed_work_on_text() {
         "s/[/]/x/;s/[^/]*$//;s|[[:space:]/|]|e|2g",
         "/x/a text e\n$!{h;d}\ny/e;/;e/",
         "w /dev/stdout\nr e",
+        "s/[/]/e/; s/[^/]*/e/",
     ] {
         assert_eq!(sed::scan(program), Plain, "{program}");
     }
@@ -64,6 +66,8 @@ fn programs_of_sed_work_on_text() {
         "s/a/b/w f\ne",
         ":a;e",
         "#n\ne",
+        "v 4.2;e",
+        "s/[[.]/id/e;s/.]]/y/",
     ] {
         assert_eq!(sed::scan(program), Starts, "{program}");
     }

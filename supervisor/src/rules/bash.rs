@@ -223,6 +223,7 @@ impl Look<'_, '_> {
             | "compound_statement"
             | "subscript"
             | "arithmetic_expansion" => arithmetic::check(self, node),
+            "word" | "regex" | "extglob_pattern" => heredoc::word(self, node),
             "heredoc_redirect" => heredoc::check(self, node),
             "file_redirect" => self.redirect(node),
             "function_definition" => self.definition(node),

@@ -1,5 +1,5 @@
 //! Here-documents: the parser leaves some of what they run in their text, and is mistaken about where
-//! some of them end.
+//! some of them end. Backticks it leaves elsewhere, too.
 
 use tree_sitter::Node;
 
@@ -59,6 +59,16 @@ fn ends(source: &str, from: usize, end: usize, word: &str, is_indented: bool) ->
     false
 }
 
+/// A word that the parser has left whole, though the shell runs what is between its backticks.
+pub(super) fn word(look: &mut Look<'_, '_>, node: Node<'_>) {
+    let text = look.text(node);
+    if text.contains('`') && !text.contains('\'') && !is_plain(look, node) {
+        let advice = "put what it says into a variable before";
+        look.add(node, "bash/code", "what this runs cannot be allowed", advice);
+    }
+}
+
+/// Whether a text runs nothing but what is allowed, where the shell expands it.
 fn is_plain(look: &Look<'_, '_>, body: Node<'_>) -> bool {
     let mut cursor = body.walk();
     let seen: Vec<_> = body.named_children(&mut cursor).collect();
@@ -70,7 +80,8 @@ fn is_plain(look: &Look<'_, '_>, body: Node<'_>) -> bool {
     let mut seen = seen.into_iter().peekable();
     let text = look.text(body);
     let place = look.place(body);
-    let mut rest = text.char_indices();
+    let has_prompts = text.contains("@P}");
+    let mut rest = text.char_indices().peekable();
     while let Some((at, c)) = rest.next() {
         let absolute = body.start_byte() + at;
         while seen.next_if(|part| part.end <= absolute).is_some() {}
@@ -85,15 +96,14 @@ fn is_plain(look: &Look<'_, '_>, body: Node<'_>) -> bool {
             }
             '`' => backticks(behind),
             '$' if behind.starts_with("$(") => substitution(behind),
-            '$' if behind.starts_with("${") && behind.contains("@P}") => return false,
+            '$' if has_prompts && behind.starts_with("${") => return false,
             _ => continue,
         };
         if !look.allows(&script, place) {
             return false;
         }
         let end = at + length;
-        rest = text.char_indices();
-        while rest.as_str().len() > text.len().saturating_sub(end) && rest.next().is_some() {}
+        while rest.next_if(|(at, _)| *at < end).is_some() {}
     }
     true
 }

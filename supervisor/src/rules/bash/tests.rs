@@ -116,6 +116,25 @@ fn here_documents_run_what_is_allowed() {
 }
 
 #[test]
+fn backticks_run_wherever_they_stand() {
+    are_allowed(&[
+        "echo ${y:-`date`} \\`a\\` ${x#'`'} '`' \"\\`\"; [[ $x =~ ^a.*b$ || $x =~ '`' ]]",
+        "case $x in a\\`*) ;; `date`) ;; esac; x=`date`; echo \"`date`\"",
+    ]);
+    are_refused(&[
+        "echo ${y:-`whoami`}",
+        "echo \"${y:-a `whoami b` c}\"",
+        "echo ${x#`whoami`} ${x/a/`whoami`}",
+        "[[ $x =~ a`whoami` ]]",
+        "case $x in `whoami`) ;; esac",
+    ]);
+    let many = format!("cat <<E\n{}\nE\n", "`date`".repeat(4000));
+    let start = Instant::now();
+    are_allowed(&[&many]);
+    assert!(start.elapsed().as_millis() < 2000, "{:?}", start.elapsed());
+}
+
+#[test]
 fn a_function_stands_for_a_program_where_the_shell_calls_it() {
     are_allowed(&[
         "f() { echo; }; time f; f; command -v f; unset x; unset -v f",

@@ -220,7 +220,12 @@ fn kind<'text>(text: &'text str, options: &Options) -> Given<'text> {
 /// Whether a word that nobody knows is taken for options: it is not quoted, and a program follows.
 fn is_left_open(look: &Look<'_, '_>, node: Node<'_>, rest: &[Argument<'_>]) -> bool {
     let is_quoted = look.text(node).starts_with('"') && !look.text(node).contains("[@]");
-    !is_quoted && rest.iter().any(|argument| argument.node.kind() == "raw_string")
+    let is_known = |argument: &Argument<'_>| match argument.node.kind() {
+        "raw_string" => true,
+        "string" | "concatenation" => rendered(look.source, argument.node).has_known,
+        _ => false,
+    };
+    !is_quoted && rest.iter().any(is_known)
 }
 
 /// A program that is the value of a variable, which the script sets to nothing but what can be read.

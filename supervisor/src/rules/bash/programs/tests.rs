@@ -84,6 +84,7 @@ fn their_programs_are_found_among_the_words() {
         r#"p='{print $1}'; awk "$p" f; sed -n "${a},${b}p" f; sed ${n}q f; sed "s|$a|$b|g""#,
         "gawk -i inplace '{print}' f; awk $opts '{print}' f; awk -- '{print}' f; sed --version",
         "sed -i.bak -e '1i\\' -e 'echo hi' f; sed f -n -e p; sed -nE 's/(e)/\\1/p' f",
+        r#"sed $opts "s/$a/b/" f; sed -n $opts -e "$a"p f"#,
         r#"sed "s/\(a\)|e/\1/"; sed "\$d"; sed --expr='s/a/b/' -l 5 f"#,
     ] {
         assert_eq!(found(source), [], "{source}");

@@ -1,7 +1,10 @@
 //! The rules of shells, which are those of their grammar: what a script makes of text when it runs,
 //! nobody has read. They are held before the start alone; a shell has nothing that would hold them later.
 
+mod arithmetic;
 mod commands;
+mod heredoc;
+mod programs;
 mod text;
 
 use std::collections::BTreeMap;
@@ -46,28 +49,37 @@ struct Look<'look, 'source> {
     source: &'source str,
     rules: &'look Rules,
     functions: Functions<'look>,
+    values: Values,
     /// Where the function ends that was entered last, of those in none.
     function_end: usize,
     scripts: u32,
     findings: &'look mut Findings<'source>,
 }
 
+/// What is assigned to each variable, if all of it can be read.
+type Values = BTreeMap<String, Option<Vec<String>>>;
+
 /// What a script defines itself, and from where on; and what the script around it does.
 struct Functions<'look> {
     own: BTreeMap<String, usize>,
-    outer: Option<&'look Self>,
+    /// And where in that script this one stands.
+    outer: Option<(&'look Self, usize)>,
 }
 
 impl Functions<'_> {
-    fn get(&self, name: &str) -> Option<usize> {
-        self.own.get(name).copied().or_else(|| self.outer?.get(name))
+    fn has(&self, name: &str, at: usize) -> bool {
+        self.own.get(name).is_some_and(|from| *from <= at)
+            || self.outer.is_some_and(|(outer, at)| outer.has(name, at))
     }
 }
+
+/// Later than anything in a script: all functions are defined by then.
+const AT_LAST: usize = usize::MAX;
 
 fn look<'source>(
     source: &'source str,
     rules: &Rules,
-    outer: Option<&Functions<'_>>,
+    outer: Option<(&Functions<'_>, usize)>,
     scripts: u32,
     findings: &mut Findings<'source>,
 ) -> Result<(), Box<Finding>> {
@@ -93,11 +105,12 @@ fn look<'source>(
     if nests_deep(source) {
         return Err(refused("the script nests deeper than is looked at", "split it up"));
     }
-    let tree = parse(source).ok_or_else(|| {
+    let tree = parse(&arithmetic::masked(source)).ok_or_else(|| {
         refused("the script takes too long to read", "make it shorter or plainer")
     })?;
     let functions = Functions { own: definitions(&tree, source), outer };
-    let mut look = Look { source, rules, functions, function_end: 0, scripts, findings };
+    let values = values(&tree, source);
+    let mut look = Look { source, rules, functions, values, function_end: 0, scripts, findings };
     let mut cursor = tree.walk();
     loop {
         if cursor.depth() > LEVELS_MOST {
@@ -153,12 +166,46 @@ fn parse(source: &str) -> Option<Tree> {
 fn definitions(tree: &Tree, source: &str) -> BTreeMap<String, usize> {
     let root = tree.root_node();
     let mut cursor = root.walk();
+    let is_own = |it: &Node<'_>| it.next_sibling().is_none_or(|next| next.kind() != "&");
     let defined = root.named_children(&mut cursor).filter(|it| it.kind() == "function_definition");
+    let defined = defined.filter(is_own);
     let named = defined.filter_map(|it| {
         let name = it.child_by_field_name("name")?;
         Some((source.get(name.byte_range())?.to_owned(), it.start_byte()))
     });
     named.collect()
+}
+
+fn values(tree: &Tree, source: &str) -> Values {
+    let mut values = Values::new();
+    // Only their programs are looked for in values.
+    if !source.contains("awk") && !source.contains("sed") {
+        return values;
+    }
+    let mut cursor = tree.walk();
+    loop {
+        let node = cursor.node();
+        let name =
+            node.child_by_field_name("name").filter(|_| node.kind() == "variable_assignment");
+        if let Some(name) = name.and_then(|name| source.get(name.byte_range())) {
+            let is_whole = node.child(1).is_some_and(|sign| sign.kind() == "=");
+            let value = node.child_by_field_name("value").filter(|_| is_whole);
+            let value = value.map(|value| text::rendered(source, value));
+            let all = values.entry(name.to_owned()).or_insert_with(|| Some(Vec::new()));
+            match (value.filter(|value| !value.has_unknown), all.as_mut()) {
+                (Some(value), Some(all)) => all.push(value.text),
+                _ => *all = None,
+            }
+        }
+        if cursor.depth() <= LEVELS_MOST && cursor.goto_first_child() {
+            continue;
+        }
+        while !cursor.goto_next_sibling() {
+            if !cursor.goto_parent() {
+                return values;
+            }
+        }
+    }
 }
 
 impl Look<'_, '_> {
@@ -171,6 +218,13 @@ impl Look<'_, '_> {
             "declaration_command" => commands::declaration(self, node),
             "unset_command" => commands::unset(self, node),
             "variable_assignment" | "for_statement" => self.variable(node),
+            "unary_expression"
+            | "binary_expression"
+            | "compound_statement"
+            | "subscript"
+            | "arithmetic_expansion" => arithmetic::check(self, node),
+            "word" | "regex" | "extglob_pattern" => heredoc::word(self, node),
+            "heredoc_redirect" => heredoc::check(self, node),
             "file_redirect" => self.redirect(node),
             "function_definition" => self.definition(node),
             "process_substitution" if self.rules.mode == Mode::Restricted => self.add(
@@ -184,6 +238,20 @@ impl Look<'_, '_> {
             }
             _ => {}
         }
+    }
+
+    /// How much of the script has run by the time that a node does.
+    fn place(&self, node: Node<'_>) -> usize {
+        // Nodes come in the order of the source. To ask each for what is above it would walk all before it.
+        if node.start_byte() < self.function_end { AT_LAST } else { node.start_byte() }
+    }
+
+    /// Whether a script that is text of this one may run at a place of it.
+    fn allows(&self, script: &str, at: usize) -> bool {
+        let Some(scripts) = self.scripts.checked_sub(1) else { return false };
+        let mut findings = Findings::new(script);
+        let outer = Some((&self.functions, at));
+        look(script, self.rules, outer, scripts, &mut findings).is_ok() && findings.is_empty()
     }
 
     fn text(&self, node: Node<'_>) -> &str {

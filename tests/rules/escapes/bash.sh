@@ -111,3 +111,62 @@ cat x > /work/../etc/passwd
 mount -t proc proc /mnt; unshare -r id; chroot / id; sudo id
 //// gdb and strace
 strace -p 1; gdb -p 1; dd if=/dev/mem of=x
+//// backticks in a here-document
+: << E
+`whoami`
+E
+//// a here-document that is indented
+: <<- E
+	$(whoami)
+	E
+//// a here-document that seems to end
+: << E
+  E
+: << 'Q'
+E
+whoami
+Q
+//// a function that opens the program
+whoami() { command whoami; }; whoami
+//// a function and env
+whoami() { :; }; env whoami; timeout 1 whoami; echo | xargs whoami; /usr/bin/whoami
+//// a function that is taken away
+whoami() { :; }; unset whoami; whoami
+//// sed in one word
+echo x | sed -es/x/whoami/e; echo x | sed --expression=s/x/whoami/e
+//// sed with addresses
+echo x | sed '/x/e whoami'; seq 3 | sed '1~2e whoami'; seq 3 | sed '1,+2e whoami'
+//// sed with escapes
+echo x | sed $'1e\twhoami'
+//// sed with brackets
+echo / | sed 's/[/]/whoami/e'
+//// sed from a file
+echo '1e whoami' > f; echo x | sed -f f
+//// sed from a value
+echo x | sed "$(echo 1e whoami)"
+//// awk from a file
+echo 'BEGIN { system("whoami") }' > p.awk; awk -f p.awk
+//// awk from a value
+p='BEGIN { system("whoami") }'; awk "$p"
+//// the table of commands
+BASH_CMDS[cut]=/usr/bin/whoami; cut
+//// the table of aliases
+shopt -s expand_aliases
+BASH_ALIASES[cut]=whoami
+cut
+//// PATH by reference
+declare -n r=PATH; r=/work
+//// an option of tar that is shortened
+echo x > f; tar -cf o.tar f --checkpoint=1 --checkpoint-act=exec=whoami; tar -xf o.tar --to-comm=whoami
+//// an option of tar behind others
+echo x > f; tar -cIwhoami -f o f
+//// an option of split that is shortened
+seq 3 | split --filt whoami
+//// a callback of mapfile behind others
+mapfile -tC whoami -c 1 a <<< x
+//// xargs that reads the command
+echo whoami | xargs timeout 5; echo whoami | xargs -n1 env
+//// find with a value
+e=-exec; find . -maxdepth 0 $e whoami \;
+//// a number that runs
+[[ 'a[$(whoami >&2)]' -eq 1 ]]

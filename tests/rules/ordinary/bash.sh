@@ -103,3 +103,29 @@ main() {
   echo "$count"
 }
 main "$@"
+//// sums in here-documents modes: standard
+x=4; cat << EOF
+total $((1+2)) $((x)) "$((x * 2))" $((x > 3 ? 1 : 2)) \$5
+{"a": $((2)), "b": [$((1)),$((x-2))]}
+EOF
+cat > sum.json <<- EOF
+	{"a": $((x<<1))}
+	EOF
+cat sum.json
+//// commands in here-documents modes: standard
+two() { echo "$1$1"; }; cat << EOF
+`two a` \`whoami\` $(two b)
+	$(two c)
+  `echo d | tr d D`
+EOF
+cat << 'EOF'
+`whoami` $(whoami)
+EOF
+//// bars and words in awk modes: standard
+printf 'error|1\nwarn|2\nok|3\n' > log.txt; awk '/error|warn/ {c++} END{print c+0}' log.txt; awk -F "|" '{print $2}' log.txt; awk -F'|' -v OFS="|" '{ $1 = $1; print; printf "%-10s|%s\n", $1, $2 }' log.txt; awk '$1 ~ /^(ok|no)/ { print "the system is " $1 }' log.txt; awk '{ n = split($0, p, /[|]/); if (n == 2 || n == 3) print p[1] / 2, n / 2 }' log.txt
+//// values in awk and sed modes: standard
+a=7; b=2; n=2; awk "BEGIN { printf \"%.2f\n\", $a / $b }"; seq 4 > n.txt; awk "NR == $n" n.txt; p='{ print $1 * 2 }'; awk "$p" n.txt; sed -n "${n},3p" n.txt; sed "s/$n/two/;\$d" n.txt; sed -n "$((n + 1))p" n.txt
+//// longer programs of sed modes: standard
+printf 'one\ntwo\nthree\n' > w.txt; sed 's/e/E/w out.txt' w.txt; cat out.txt; sed 's/foo; e x/bar/' w.txt; sed ':a;N;$!ba;s/\n/,/g' w.txt; sed -n '/one/,/two/{s/[^/e]$/&!/;p}' w.txt; sed -e '1i\' -e 'echo hi' w.txt; sed '$!N;s/\n/ /' w.txt; sed -E 's#^(t)(.*)e$#\2/\1e#' w.txt
+//// a trap that names what follows modes: restricted standard
+trap cleanup EXIT; echo working; cleanup() { echo bye; }

@@ -3,17 +3,27 @@
 use tree_sitter::Node;
 
 use super::text::constant;
-use super::{Look, lists};
+use super::{AT_LAST, Look, lists, programs};
 use crate::Mode;
-use crate::rules::findings::Findings;
 
 /// Commands that call commands: each of them is asked about all words that follow.
 const CALLS_MOST: usize = 16;
 
 /// A word of a command: what it is, if that is known before it runs.
-struct Argument<'tree> {
-    node: Node<'tree>,
-    text: Option<String>,
+pub(super) struct Argument<'tree> {
+    pub(super) node: Node<'tree>,
+    pub(super) text: Option<String>,
+}
+
+/// Who calls a command.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Caller {
+    /// The shell, for which a function comes before a program of its name.
+    Shell,
+    /// A program, for which there are no functions.
+    Program,
+    /// One that puts more words behind those that are written.
+    Xargs,
 }
 
 pub(super) fn check(look: &mut Look<'_, '_>, node: Node<'_>) {
@@ -27,7 +37,14 @@ pub(super) fn check(look: &mut Look<'_, '_>, node: Node<'_>) {
     // A command of another command of another: there are no more of them than words.
     let mut rest = words.as_slice();
     let mut calls = 0;
-    while let Some(inner) = called(look, rest) {
+    let mut caller = Caller::Shell;
+    while let Some(inner) = called(look, rest, caller) {
+        caller = match rest.first().and_then(|first| first.text.as_deref()).map(plain_name) {
+            Some("xargs") => Caller::Xargs,
+            Some("time") if caller == Caller::Shell => Caller::Shell,
+            _ if caller == Caller::Shell => Caller::Program,
+            _ => caller,
+        };
         rest = rest.get(inner..).unwrap_or_default();
         calls += 1;
         if calls > CALLS_MOST {
@@ -41,9 +58,16 @@ pub(super) fn check(look: &mut Look<'_, '_>, node: Node<'_>) {
 pub(super) fn declaration(look: &mut Look<'_, '_>, node: Node<'_>) {
     let mut cursor = node.walk();
     let parts: Vec<_> = node.named_children(&mut cursor).collect();
+    let is_letter = |text: &str| text.starts_with('-') && text.contains('n');
+    let has_references = parts.iter().any(|part| is_letter(look.text(*part)));
     for part in parts {
         if part.kind() != "variable_assignment" {
             named(look, part);
+        } else if has_references
+            && let Some(name) =
+                part.child_by_field_name("value").and_then(|it| constant(look.source, it))
+        {
+            look.assigned(part, &name);
         }
     }
 }
@@ -51,8 +75,13 @@ pub(super) fn declaration(look: &mut Look<'_, '_>, node: Node<'_>) {
 pub(super) fn unset(look: &mut Look<'_, '_>, node: Node<'_>) {
     let mut cursor = node.walk();
     let parts: Vec<_> = node.named_children(&mut cursor).collect();
+    let are_variables = parts.first().is_some_and(|part| look.text(*part) == "-v");
     for part in parts {
-        if look.text(part).starts_with("-f") {
+        let text = constant(look.source, part);
+        let is_option = look.text(part).starts_with("-f");
+        // Where there is no variable of that name, it is the function.
+        let is_function = text.is_some_and(|name| look.functions.has(&name, AT_LAST));
+        if is_option || is_function && !are_variables {
             look.add(node, "bash/code", "this takes a function away", "leave it defined");
         }
         named(look, part);
@@ -74,7 +103,7 @@ fn named(look: &mut Look<'_, '_>, node: Node<'_>) {
 }
 
 /// Looks at one command; the place of the command that it calls, if it is one that does.
-fn called(look: &mut Look<'_, '_>, words: &[Argument<'_>]) -> Option<usize> {
+fn called(look: &mut Look<'_, '_>, words: &[Argument<'_>], caller: Caller) -> Option<usize> {
     let (first, rest) = words.split_first()?;
     let Some(name) = &first.text else {
         look.add(
@@ -85,18 +114,19 @@ fn called(look: &mut Look<'_, '_>, words: &[Argument<'_>]) -> Option<usize> {
         );
         return None;
     };
+    let is_own = caller == Caller::Shell && look.functions.has(name, look.place(first.node));
     let name = plain_name(name).to_owned();
-    if !is_allowed(look, first.node, &name) {
+    if !is_own && !is_allowed(look, &name) {
         refuse(look, first.node, &name);
         return None;
     }
     options(look, &name, rest);
     match name.as_str() {
         "trap" => trap(look, rest),
-        "find" => return find(look, rest).map(|at| at + 1),
-        "awk" | "gawk" | "mawk" => awk(look, rest),
-        "sed" => sed(look, rest),
-        "read" | "printf" | "mapfile" | "readarray" | "getopts" | "let" | "test" | "[" => {
+        "find" => return find(look, first.node, rest).map(|at| at + 1),
+        "awk" | "gawk" | "mawk" => programs::awk(look, first.node, rest),
+        "sed" => programs::sed(look, first.node, rest),
+        "read" | "printf" | "wait" | "mapfile" | "readarray" | "getopts" | "let" | "test" | "[" => {
             for argument in rest {
                 named(look, argument.node);
             }
@@ -104,7 +134,16 @@ fn called(look: &mut Look<'_, '_>, words: &[Argument<'_>]) -> Option<usize> {
         _ => {}
     }
     let (_, own) = lists::PREFIXES.iter().find(|(known, _)| *known == name)?;
-    prefix(&name, *own, rest).map(|at| at + 1)
+    let inner = prefix(&name, *own, rest);
+    if inner.is_none() && caller == Caller::Xargs {
+        look.add(
+            first.node,
+            "bash/dynamic",
+            format!("which command {name} calls here, is known only when it runs"),
+            "write the command itself",
+        );
+    }
+    inner.map(|at| at + 1)
 }
 
 /// The name of a program that is given by where systems have it.
@@ -113,18 +152,11 @@ fn plain_name(name: &str) -> &str {
     base.filter(|base| !base.contains('/')).unwrap_or(name)
 }
 
-fn is_allowed(look: &Look<'_, '_>, node: Node<'_>, name: &str) -> bool {
+fn is_allowed(look: &Look<'_, '_>, name: &str) -> bool {
     let is_builtin = lists::BUILTINS.contains(&name);
     let is_program = look.rules.mode == Mode::Standard
         && (lists::COMMANDS.contains(&name) || look.rules.modules.contains(name));
-    is_builtin || is_program || is_defined(look, node, name)
-}
-
-/// Whether it is a function of the script: one that is defined by then.
-fn is_defined(look: &Look<'_, '_>, node: Node<'_>, name: &str) -> bool {
-    let Some(from) = look.functions.get(name) else { return false };
-    // Nodes come in the order of the source. To ask each for what is above it would walk all before it.
-    from <= node.start_byte() || node.start_byte() < look.function_end
+    is_builtin || is_program
 }
 
 fn refuse(look: &mut Look<'_, '_>, node: Node<'_>, name: &str) {
@@ -144,19 +176,38 @@ fn refuse(look: &mut Look<'_, '_>, node: Node<'_>, name: &str) {
 
 /// Options with which a program starts another.
 fn options(look: &mut Look<'_, '_>, name: &str, rest: &[Argument<'_>]) {
-    for argument in rest {
+    for (at, argument) in rest.iter().enumerate() {
         let text = argument.text.clone().unwrap_or_else(|| look.text(argument.node).to_owned());
         let is_long = lists::OPTIONS.iter().any(|option| text.starts_with(option));
-        let is_short = match name {
-            "tar" => text.starts_with("-I") || text.starts_with("-F"),
-            "env" => text.starts_with("-S"),
-            "mapfile" | "readarray" => text.starts_with("-C"),
-            _ => false,
-        };
-        if is_long || is_short {
+        if is_long || is_abbreviated(name, &text) || is_short(name, &text, at == 0) {
             let message = format!("with this option {name} runs a command");
             look.add(argument.node, "bash/command", message, "call the command itself");
         }
+    }
+}
+
+/// Programs take the start of a long option for the option, if it is the start of no other.
+fn is_abbreviated(name: &str, text: &str) -> bool {
+    let start = text.split('=').next().unwrap_or_default();
+    let own = lists::OPTIONS_OF.iter().filter(|(program, ..)| *program == name);
+    start.starts_with("--")
+        && own.into_iter().any(|(_, option, least)| {
+            start.len() >= least.len() && start.starts_with(least) && option.starts_with(start)
+        })
+}
+
+/// Whether a word has a short option that runs a command, behind others that have no value.
+fn is_short(name: &str, text: &str, is_first: bool) -> bool {
+    let known = lists::SHORT_OPTIONS.iter().find(|(program, ..)| *program == name);
+    let Some((_, running, valued)) = known else { return false };
+    match text.strip_prefix('-') {
+        Some(letters) => {
+            let end = letters.find(|letter| running.contains(letter) || valued.contains(letter));
+            let last = end.and_then(|end| letters.get(end..)?.chars().next());
+            !letters.starts_with('-') && last.is_some_and(|letter| running.contains(letter))
+        }
+        // The first word of tar is options without a dash: their values are the next words.
+        None => is_first && name == "tar" && text.contains(|letter| running.contains(letter)),
     }
 }
 
@@ -171,7 +222,7 @@ fn prefix(name: &str, own: usize, rest: &[Argument<'_>]) -> Option<usize> {
         if std::mem::take(&mut skip) {
             continue;
         }
-        if name == "command" && (text == "-v" || text == "-V") {
+        if name == "command" && is_option && text.contains(['v', 'V']) {
             return None;
         }
         if is_option {
@@ -186,10 +237,20 @@ fn prefix(name: &str, own: usize, rest: &[Argument<'_>]) -> Option<usize> {
 }
 
 /// Where the command stands that `find` calls for what it found.
-fn find(look: &mut Look<'_, '_>, rest: &[Argument<'_>]) -> Option<usize> {
+fn find(look: &mut Look<'_, '_>, name: Node<'_>, rest: &[Argument<'_>]) -> Option<usize> {
     let calls = |text: &str| matches!(text, "-exec" | "-execdir" | "-ok" | "-okdir");
     let mut places =
         rest.iter().enumerate().filter(|(_, argument)| argument.text.as_deref().is_some_and(calls));
+    let known = places.clone().count();
+    let ends = |(at, argument): &(usize, &Argument<'_>)| match argument.text.as_deref() {
+        Some(";") => true,
+        Some("+") => at.checked_sub(1).and_then(|at| rest.get(at)?.text.as_deref()) == Some("{}"),
+        _ => false,
+    };
+    if rest.iter().enumerate().filter(ends).count() > known {
+        let message = "which command this find calls, is known only when it runs";
+        look.add(name, "bash/dynamic", message, "write -exec and the command");
+    }
     let first = places.next();
     if let Some((_, second)) = places.next() {
         let message = "this find calls more than one command";
@@ -203,21 +264,11 @@ fn trap(look: &mut Look<'_, '_>, rest: &[Argument<'_>]) {
     let Some(action) = rest.iter().find(|argument| argument.text.as_deref() != Some("--")) else {
         return;
     };
-    let is_plain = action.text.as_deref().is_some_and(|script| {
-        let mut findings = Findings::new(script);
-        let is_option = script.starts_with('-');
-        is_option
-            || look.scripts > 0
-                && super::look(
-                    script,
-                    look.rules,
-                    Some(&look.functions),
-                    look.scripts - 1,
-                    &mut findings,
-                )
-                .is_ok()
-                && findings.is_empty()
-    });
+    // It runs later: by then there is what is defined further below as well.
+    let is_plain = action
+        .text
+        .as_deref()
+        .is_some_and(|script| script.starts_with('-') || look.allows(script, AT_LAST));
     if !is_plain {
         look.add(
             action.node,
@@ -225,57 +276,5 @@ fn trap(look: &mut Look<'_, '_>, rest: &[Argument<'_>]) {
             "what this trap runs cannot be allowed",
             "name a function of the script",
         );
-    }
-}
-
-/// A program of awk can start others.
-fn awk(look: &mut Look<'_, '_>, rest: &[Argument<'_>]) {
-    for argument in rest {
-        let text = look.text(argument.node).replace("||", "");
-        let is_piped = text.contains('|') && !text.starts_with("-F");
-        if text.contains("system")
-            || is_piped
-            || text.contains("@load")
-            || text.contains("getline <")
-        {
-            look.add(
-                argument.node,
-                "bash/command",
-                "this program of awk may start another",
-                "pipe what awk prints into the command",
-            );
-        }
-    }
-}
-
-/// So can one of sed, by its command `e`, or the flag of that name.
-fn sed(look: &mut Look<'_, '_>, rest: &[Argument<'_>]) {
-    for argument in rest {
-        let text = argument.text.clone().unwrap_or_else(|| look.text(argument.node).to_owned());
-        if !text.starts_with('-') && text.split([';', '\n']).any(runs) {
-            look.add(
-                argument.node,
-                "bash/command",
-                "this command of sed runs another",
-                "print with sed, and pipe it into the command",
-            );
-        }
-    }
-}
-
-fn runs(command: &str) -> bool {
-    let address = |c: char| c.is_ascii_digit() || matches!(c, '$' | ',' | ' ' | '{' | '!');
-    let command = command.trim_start_matches(address);
-    let mut chars = command.chars();
-    match chars.next() {
-        Some('e') => chars.next().is_none_or(char::is_whitespace),
-        Some('s') => {
-            let Some(mark) = chars.next().filter(|mark| !mark.is_alphanumeric()) else {
-                return false;
-            };
-            let plain = command.replace(&format!("\\{mark}"), "");
-            plain.split(mark).nth(3).is_some_and(|flags| flags.contains('e'))
-        }
-        _ => false,
     }
 }

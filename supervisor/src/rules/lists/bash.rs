@@ -163,6 +163,8 @@ pub(in crate::rules) const REFUSED: &[(&str, &str, &str)] = &[
 /// Variables that decide which programs run, or hold code that the shell runs by itself.
 pub(in crate::rules) const VARIABLES: &[&str] = &[
     "BASHOPTS",
+    "BASH_ALIASES",
+    "BASH_CMDS",
     "BASH_ENV",
     "BASH_LOADABLES_PATH",
     "CDPATH",
@@ -213,4 +215,26 @@ pub(in crate::rules) const OPTIONS: &[&str] = &[
     "--info-script",
     "--new-volume-script",
     "--split-string",
+];
+
+/// The same where programs take less of an option for it: the shortest that is no other option.
+pub(in crate::rules) const OPTIONS_OF: &[(&str, &str, &str)] = &[
+    ("env", "--split-string", "--s"),
+    ("sort", "--compress-program", "--co"),
+    ("split", "--filter", "--f"),
+    ("tar", "--checkpoint-action", "--checkpoint-"),
+    ("tar", "--info-script", "--inf"),
+    ("tar", "--new-volume-script", "--new-"),
+    ("tar", "--rmt-command", "--rm"),
+    ("tar", "--rsh-command", "--rs"),
+    ("tar", "--to-command", "--to-c"),
+    ("tar", "--use-compress-program", "--u"),
+];
+
+/// Short options with which a program starts another, and those of it that have a value.
+pub(in crate::rules) const SHORT_OPTIONS: &[(&str, &str, &str)] = &[
+    ("env", "S", "uC"),
+    ("mapfile", "C", "dnOsuc"),
+    ("readarray", "C", "dnOsuc"),
+    ("tar", "IF", "bCfgHKLNTVX"),
 ];

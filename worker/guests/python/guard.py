@@ -275,11 +275,13 @@ class _Looks(ast.NodeTransformer):
     def visit_Match(self, node):
         """Has the classes of patterns looked at, each once, before a case whose patterns have positions."""
         self.generic_visit(node)
-        cases, node.cases = node.cases, []
+        cases, node.cases, kept_names = node.cases, [], set()
         for case in cases:
             classes = (each for each in ast.walk(case.pattern) if isinstance(each, ast.MatchClass) and each.patterns)
             for number, each in enumerate(classes):
-                name = f"{_CLASS} {number}"
+                # A class body makes nothing of a name like this, whatever it is the body of.
+                name = f"__{_CLASS} {number}__"
+                kept_names.add(name)
                 kind = ast.Call(ast.Name(_CLASS, ast.Load()), [each.cls], [])
                 kept = ast.NamedExpr(ast.Name(name, ast.Store()), kind)
                 # Never so: what is looked for here is no class.
@@ -288,7 +290,8 @@ class _Looks(ast.NodeTransformer):
                 node.cases.append(_at(before, each))
                 each.cls = ast.copy_location(ast.Name(name, ast.Load()), each.cls)
             node.cases.append(case)
-        return node
+        return [node, *(_at(each, node) for name in sorted(kept_names) for each in (
+            ast.Assign([ast.Name(name, ast.Store())], ast.Constant(None)), ast.Delete([ast.Name(name, ast.Del())])))]
 
 
 class _Finder:
@@ -327,11 +330,11 @@ class _Loader(SourceFileLoader):
         exec(self.get_code(module.__name__), vars(module))
 
 
-def _at(case, node):
-    for each in ast.walk(case):
+def _at(made, node):
+    for each in ast.walk(made):
         if "lineno" in each._attributes and not _hasattr(each, "lineno"):
             ast.copy_location(each, node)
-    return case
+    return made
 
 
 def _found(kind, names, but=()):

@@ -71,13 +71,11 @@ pub(super) fn word(look: &mut Look<'_, '_>, node: Node<'_>) {
 /// Whether a text runs nothing but what is allowed, where the shell expands it.
 fn is_plain(look: &Look<'_, '_>, body: Node<'_>) -> bool {
     let mut cursor = body.walk();
-    let seen: Vec<_> = body.named_children(&mut cursor).collect();
-    let seen: Vec<_> = seen
-        .into_iter()
+    let mut seen = body
+        .named_children(&mut cursor)
         .filter(|part| part.kind() == "command_substitution")
         .map(|part| part.byte_range())
-        .collect();
-    let mut seen = seen.into_iter().peekable();
+        .peekable();
     let text = look.text(body);
     let place = look.place(body);
     let has_prompts = text.contains("@P}");

@@ -72,3 +72,12 @@ try:
             print(position)
 except TypeError as error:
     print(error)
+
+
+class Chosen:
+    match Circle(4):
+        case Circle(radius):
+            pass
+
+
+print([name for name in dir(Chosen) if name not in dir(Plain)])

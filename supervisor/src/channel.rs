@@ -122,13 +122,17 @@ impl Channel {
     /// Descriptors that came with it are dropped. Cancellation safe.
     pub(crate) async fn receive_bytes(&mut self) -> Result<&[u8], Error> {
         let Self { socket, buffer } = self;
-        let read = || Ok(recv(socket.as_raw_fd(), buffer, MsgFlags::MSG_DONTWAIT)?);
-        let bytes = socket.async_io(Interest::READABLE, read).await;
-        let bytes = bytes.or_else(|error| match error.kind() {
-            // It ended with something unread.
-            io::ErrorKind::ConnectionReset => Ok(0),
-            _ => Err(Error::Worker("a line cannot be read".into(), error)),
-        })?;
+        let read = || loop {
+            match recv(socket.as_raw_fd(), buffer, MsgFlags::MSG_DONTWAIT) {
+                // Told once, and before what is queued: it ended with something unread.
+                Err(nix::Error::ECONNRESET) => {}
+                heard => break Ok(heard?),
+            }
+        };
+        let bytes = socket
+            .async_io(Interest::READABLE, read)
+            .await
+            .map_err(|error| Error::Worker("a line cannot be read".into(), error))?;
         Ok(buffer.get(..bytes).unwrap_or_default())
     }
 
@@ -217,6 +221,16 @@ mod tests {
             assert_eq!(heard.report, Report::LotFounded);
             assert!(channel.receive().await.unwrap().is_none());
         }
+    }
+
+    #[tokio::test]
+    async fn the_last_word_of_a_line_is_heard_although_its_order_was_not_read() {
+        let (mut channel, payload) = Channel::pair().unwrap();
+        say(&payload, b"done");
+        channel.send(&Order::End, &[]).await.unwrap();
+        drop(payload);
+        assert_eq!(channel.receive_bytes().await.unwrap(), b"done");
+        assert_eq!(channel.receive_bytes().await.unwrap(), b"");
     }
 
     #[tokio::test]

@@ -26,7 +26,7 @@ async fn inspect(as_json: bool) -> Result<ExitCode, Error> {
         Ok(status) => status,
         Err(error) => refuse(&error.into(), as_json),
     };
-    signals.last_words(say).await
+    signals.last_words(say, None).await
 }
 
 fn report(inspection: &Inspection, as_json: bool) -> Result<ExitCode, Error> {

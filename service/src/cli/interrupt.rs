@@ -1,6 +1,6 @@
 //! The signals by which someone asks belljar to stop.
 
-use std::future::Future;
+use std::future::{Future, pending};
 use std::io;
 use std::pin::pin;
 use std::process::ExitCode;
@@ -8,12 +8,14 @@ use std::time::Duration;
 
 use belljar::Error;
 use tokio::signal::unix::{Signal, SignalKind, signal};
-use tokio::time::timeout;
+use tokio::time::{sleep, timeout};
 
 use super::SIGNALLED;
 
 /// For a reader who does read: signals tend to come in pairs, and must not cut a line short.
 const GRACE: Duration = Duration::from_millis(200);
+/// For what was made before the first of them came: it is not lost because its reader is slow.
+const PATIENCE: Duration = Duration::from_secs(2);
 
 /// While this exists none of them ends belljar by itself; nor do they afterwards, as nothing takes
 /// the handlers down again.
@@ -68,20 +70,40 @@ impl Signals {
         Ok((done.map_err(torn_down)?, heard))
     }
 
-    /// Lets `words` be said, unless who should read them does not, and a signal comes.
+    /// Lets `words` be said, unless who should read them does not, and a signal comes, or has come:
+    /// it is `heard`.
     pub(super) async fn last_words(
         &mut self,
         words: impl FnOnce() -> ExitCode + Send + 'static,
+        heard: Option<u8>,
     ) -> Result<ExitCode, Error> {
         let mut words = tokio::task::spawn_blocking(words);
         let signal = tokio::select! {
             biased;
             said = &mut words => return said.map_err(torn_down),
-            signal = self.next() => signal,
+            signal = self.next_after(heard) => signal,
         };
         match timeout(GRACE, words).await {
             Ok(said) => said.map_err(torn_down),
             Err(_) => Ok(ExitCode::from(SIGNALLED + signal)),
+        }
+    }
+
+    /// The number of the next one, or of one `heard` before once that has been long ago.
+    /// Cancellation safe.
+    pub(super) async fn next_after(&mut self, heard: Option<u8>) -> u8 {
+        let past = async {
+            match heard {
+                Some(signal) => {
+                    sleep(PATIENCE).await;
+                    signal
+                }
+                None => pending().await,
+            }
+        };
+        tokio::select! {
+            signal = self.next() => signal,
+            signal = past => signal,
         }
     }
 }

@@ -80,6 +80,11 @@ struct Wanted {
 async fn attend(options: RunOptions, wanted: Wanted) -> Result<ExitCode, Error> {
     let mut signals = Signals::new()?;
     let ended = Box::pin(run(&mut signals, &options, wanted)).await;
+    let heard = match &ended {
+        Ok(End::Outcome(_, interruption)) => heard(interruption.as_ref()),
+        Ok(End::NotStarted(signal)) => Some(*signal),
+        Err(_) => None,
+    };
     let say = move || match ended {
         Ok(End::Outcome(outcome, interruption)) => {
             finish(&options, *outcome, interruption.as_ref())
@@ -90,7 +95,7 @@ async fn attend(options: RunOptions, wanted: Wanted) -> Result<ExitCode, Error> 
         }
         Err(problem) => refuse(&problem, options.json),
     };
-    signals.last_words(say).await
+    signals.last_words(say, heard).await
 }
 
 /// Runs to the end, or to the interruption; output is shown as it comes unless it goes into JSON.
@@ -116,7 +121,9 @@ async fn run(signals: &mut Signals, options: &RunOptions, wanted: Wanted) -> Res
         let late = tokio::select! {
             biased;
             written = screen.close(&outcome) => failure(written),
-            signal = signals.next() => Some(Interruption::Signal(signal)),
+            signal = signals.next_after(heard(interruption.as_ref())) => {
+                Some(Interruption::Signal(signal))
+            }
         };
         interruption = interruption.or(late);
     }
@@ -203,6 +210,13 @@ fn failure(written: Result<io::Result<()>, RecvError>) -> Option<Interruption> {
         io::ErrorKind::BrokenPipe => Interruption::ReaderGone,
         _ => Interruption::CannotWrite(error),
     })
+}
+
+fn heard(interruption: Option<&Interruption>) -> Option<u8> {
+    match interruption {
+        Some(Interruption::Signal(signal)) => Some(*signal),
+        _ => None,
+    }
 }
 
 /// Writes what came out, says why, and tells the exit status.

@@ -278,6 +278,7 @@ impl Groups {
             }
         }
         loop {
+            let is_last = started.elapsed() > KILL_WITHIN;
             let members = self.members()?;
             if members.is_empty() {
                 return Ok(());
@@ -290,7 +291,7 @@ impl Groups {
                     }
                 }
             }
-            if started.elapsed() > KILL_WITHIN {
+            if is_last {
                 let what = format!("{} processes survive SIGKILL in", members.len());
                 let reason = io::Error::from(io::ErrorKind::TimedOut);
                 return Err(at(&self.places.pids.directory, &what, &reason));

@@ -122,18 +122,18 @@ impl Channel {
     /// Descriptors that came with it are dropped. Cancellation safe.
     pub(crate) async fn receive_bytes(&mut self) -> Result<&[u8], Error> {
         let Self { socket, buffer } = self;
-        let read = || loop {
-            match recv(socket.as_raw_fd(), buffer, MsgFlags::MSG_DONTWAIT) {
-                // Told once, and before what is queued: it ended with something unread.
-                Err(nix::Error::ECONNRESET) => {}
-                heard => break Ok(heard?),
-            }
-        };
         let bytes = socket
-            .async_io(Interest::READABLE, read)
+            .async_io(Interest::READABLE, || receive_piece(socket, buffer))
             .await
             .map_err(|error| Error::Worker("a line cannot be read".into(), error))?;
         Ok(buffer.get(..bytes).unwrap_or_default())
+    }
+
+    /// The same of a message that is already there, whatever the runtime has heard of it; empty if
+    /// there is none.
+    pub(crate) fn take_bytes(&mut self) -> &[u8] {
+        let bytes = receive_piece(&self.socket, &mut self.buffer).unwrap_or_default();
+        self.buffer.get(..bytes).unwrap_or_default()
     }
 
     /// The same channel once more, for somebody who only sends.
@@ -179,6 +179,17 @@ fn receive(socket: &UnixStream, buffer: &mut [u8]) -> io::Result<(usize, i32)> {
         _ => None,
     });
     Ok((message.bytes, pid.unwrap_or_default()))
+}
+
+/// A message, cut to what the buffer holds.
+fn receive_piece(socket: &UnixStream, buffer: &mut [u8]) -> io::Result<usize> {
+    loop {
+        match recv(socket.as_raw_fd(), buffer, MsgFlags::MSG_DONTWAIT) {
+            // Told once, and before what is queued: it ended with something unread.
+            Err(nix::Error::ECONNRESET) => {}
+            heard => return Ok(heard?),
+        }
+    }
 }
 
 fn hostile(what: &str) -> Error {
@@ -231,6 +242,16 @@ mod tests {
         drop(payload);
         assert_eq!(channel.receive_bytes().await.unwrap(), b"done");
         assert_eq!(channel.receive_bytes().await.unwrap(), b"");
+        assert_eq!(channel.take_bytes(), b"");
+    }
+
+    #[tokio::test]
+    async fn what_is_there_is_taken_before_anybody_is_told_of_it() {
+        let (mut channel, payload) = Channel::pair().unwrap();
+        assert_eq!(channel.take_bytes(), b"");
+        say(&payload, b"done");
+        drop(payload);
+        assert_eq!(channel.take_bytes(), b"done");
     }
 
     #[tokio::test]

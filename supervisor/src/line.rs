@@ -42,4 +42,9 @@ impl Line {
     pub(crate) async fn done(&mut self) -> Option<u8> {
         self.0.receive_bytes().await.ok()?.first().copied()
     }
+
+    /// The same if it has said so already.
+    pub(crate) fn is_done(&mut self) -> Option<u8> {
+        self.0.take_bytes().first().copied()
+    }
 }

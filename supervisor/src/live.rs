@@ -67,11 +67,12 @@ async fn cold(
     // Nobody may be interested in live output.
     drop(confined.send(watch.following(&plan, &seen)));
     let jar_time = plan.accepted.elapsed();
+    // The payload may run before whoever told it to does.
+    watch.started = Instant::now();
     if let Err(error) = watch.raised.channel.send(&Order::Proceed, &[]).await {
         watch.raised.tear_down().await;
         return Err(error);
     }
-    watch.started = Instant::now();
     tracing::debug!(jar_us = jar_time.as_micros(), "started");
 
     let intent = watch.until_over(&plan, &mut cancelled).await;

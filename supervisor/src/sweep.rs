@@ -41,30 +41,43 @@ fn sweep_within(within: Duration) -> io::Result<()> {
     let host = Host::get();
     let mut is_first_look = true;
     // Who was seen once is waited for until it is gone, whatever becomes of its name.
-    let mut seen: Vec<(i32, u64)> = Vec::new();
+    let mut seen: Vec<Process> = Vec::new();
+    let mut nameless: Vec<(i32, Vec<Process>)> = Vec::new();
     loop {
         for orphan in orphans()? {
             let tree = Tree::new(orphan.pid, 0);
-            if !orphan.is_exiting {
+            if !orphan.is_nameless {
                 seen.extend(tree.living());
                 tree.kill();
             } else if is_first_look {
                 // It may also be one of a supervisor that lives: later on there may be such ones
                 // at any time, and those of the dead have been seen.
-                seen.extend(tree.living());
+                nameless.push((orphan.pid, tree.living()));
             }
         }
         is_first_look = false;
         let stays = cgroup::sweep(&host.hierarchy);
         seen.sort_unstable();
         seen.dedup();
-        seen.retain(|(pid, born)| tree::born(*pid) == Some(*born));
-        if seen.is_empty() && stays == 0 {
+        seen.retain(is_alive);
+        let were_all_named = nameless.is_empty();
+        nameless.retain_mut(|(pid, tree)| {
+            // One that has a name by now was beginning: the next look judges by that name.
+            if tree.iter().any(|(other, _)| other == pid)
+                && command_name(*pid).is_some_and(|name| !name.is_empty())
+            {
+                return false;
+            }
+            tree.retain(is_alive);
+            !tree.is_empty()
+        });
+        if seen.is_empty() && were_all_named && stays == 0 {
             scratch::sweep();
             return Ok(());
         }
         if started.elapsed() > within {
-            let pids: Vec<_> = seen.iter().map(|(pid, _)| pid.to_string()).collect();
+            let all = seen.iter().chain(nameless.iter().flat_map(|(_, tree)| tree));
+            let pids: Vec<_> = all.map(|(pid, _)| pid.to_string()).collect();
             let what = format!("processes {}; {stays} cgroups", pids.join(" "));
             return Err(io::Error::new(io::ErrorKind::TimedOut, what));
         }
@@ -75,8 +88,16 @@ fn sweep_within(within: Duration) -> io::Result<()> {
 /// A worker, or one of its own processes, whose supervisor is dead.
 struct Orphan {
     pid: i32,
-    /// Its memory is gone already, and its name with it; it goes when everything below it has.
-    is_exiting: bool,
+    /// Its memory is gone already, and its name with it: it goes when everything below it has. Or
+    /// it executes a program at this moment.
+    is_nameless: bool,
+}
+
+/// Process id and time of birth.
+type Process = (i32, u64);
+
+fn is_alive((pid, born): &Process) -> bool {
+    tree::born(*pid) == Some(*born)
 }
 
 fn orphans() -> io::Result<Vec<Orphan>> {
@@ -98,9 +119,15 @@ fn orphan(pid: i32) -> Option<Orphan> {
     if tree::is_below_a_namespace(parent) || is_worker(parent) {
         return None;
     }
-    let line = read(pid, "cmdline")?;
-    let name = line.split(|byte| *byte == 0).next().unwrap_or_default();
-    let is_exiting = name.is_empty();
-    let is_stale = std::str::from_utf8(name).is_ok_and(cgroup::is_stale);
-    (is_exiting || is_stale).then_some(Orphan { pid, is_exiting })
+    let name = command_name(pid)?;
+    let is_nameless = name.is_empty();
+    let is_stale = std::str::from_utf8(&name).is_ok_and(cgroup::is_stale);
+    (is_nameless || is_stale).then_some(Orphan { pid, is_nameless })
+}
+
+/// What a process was called with; nothing where it is gone.
+fn command_name(pid: i32) -> Option<Vec<u8>> {
+    let mut line = fs::read(format!("/proc/{pid}/cmdline")).ok()?;
+    line.truncate(line.iter().position(|byte| *byte == 0).unwrap_or(line.len()));
+    Some(line)
 }

@@ -15,6 +15,9 @@ pub(crate) use self::processes::{born, is_below_a_namespace, parent};
 use crate::cgroup::Counters;
 
 const KILL_WITHIN: Duration = Duration::from_millis(500);
+/// How long a child may have nothing but its parent's memory before it counts as its own: until it
+/// executes a program, if it was made by vfork(2).
+const SPAWNING: Duration = Duration::from_millis(250);
 
 /// The tree below the init of a jar.
 ///
@@ -35,6 +38,8 @@ pub(crate) struct Tree {
     /// Resident bytes at which the share was last measured for the sake of the peak.
     measured_at_bytes: u64,
     is_share_hidden: bool,
+    /// Since when it is within its limit only if those count for nothing that begin.
+    spawning: Option<Instant>,
     /// Its sockets are counted apart from those of the host.
     has_own_namespaces: bool,
     /// So are its connections, where it can have any.
@@ -64,6 +69,7 @@ impl Tree {
             counters: Counters::default(),
             measured_at_bytes: 0,
             is_share_hidden: false,
+            spawning: None,
             has_own_namespaces: processes::is_first_of_namespace(init),
             has_network: false,
         }
@@ -134,10 +140,12 @@ impl Tree {
                 break;
             }
         }
-        while started.elapsed() < 2 * KILL_WITHIN {
+        loop {
+            // Whoever was stopped is killed at least once, however long the stopping took.
+            let is_last = started.elapsed() > 2 * KILL_WITHIN;
             let members = self.walk.below(self.init);
             let living = members.iter().filter(|stat| stat.pid != self.init && stat.is_alive());
-            if living.map(|stat| signal(stat.pid, Signal::SIGKILL)).count() == 0 {
+            if living.map(|stat| signal(stat.pid, Signal::SIGKILL)).count() == 0 || is_last {
                 break;
             }
             thread::sleep(Duration::from_millis(1));
@@ -175,18 +183,39 @@ impl Tree {
         let has_grown = resident > self.measured_at_bytes + self.measured_at_bytes / 8;
         if !has_grown && resident < self.memory_limit_bytes / 2 {
             self.counters.memory_bytes = resident;
+            self.spawning = None;
             return;
         }
-        let mut share = sockets;
+        let mapped: HashMap<i32, u64> =
+            members.iter().map(|stat| (stat.pid, stat.mapped_bytes)).collect();
+        let (mut share, mut spawned) = (sockets, 0);
         for stat in members.iter().filter(|stat| stat.resident_pages > 0) {
-            share += processes::share_bytes(stat.pid).unwrap_or_else(|is_hidden| {
-                self.is_share_hidden |= is_hidden;
-                stat.resident_pages * self.page_bytes
-            });
+            let own = self.share_of(stat);
+            share += own;
+            // Only where both use the same memory, rather than copies, does nobody's share fall.
+            if mapped.get(&stat.parent) == Some(&stat.mapped_bytes) {
+                spawned += own;
+            }
+        }
+        if share > self.memory_limit_bytes && share - spawned <= self.memory_limit_bytes {
+            if self.spawning.get_or_insert_with(Instant::now).elapsed() < SPAWNING {
+                share -= spawned;
+            }
+        } else {
+            self.spawning = None;
         }
         self.measured_at_bytes = self.measured_at_bytes.max(resident);
         self.counters.memory_bytes = share;
         self.counters.memory_peak_bytes = self.counters.memory_peak_bytes.max(share);
+    }
+
+    fn share_of(&mut self, stat: &Stat) -> u64 {
+        processes::share_bytes(stat.pid).unwrap_or_else(|is_hidden| {
+            self.is_share_hidden |= is_hidden;
+            // It may be gone since it was counted.
+            let now = Stat::read(stat.pid).filter(|now| now.born == stat.born);
+            now.map_or(0, |now| now.resident_pages * self.page_bytes)
+        })
     }
 }
 
@@ -292,6 +321,30 @@ mod tests {
         let members = tree.members();
         let resident: u64 = members.iter().map(|stat| stat.resident_pages * tree.page_bytes).sum();
         assert!(share > 0 && share < resident, "{share} of {resident}");
+        tree.kill();
+        root.wait().unwrap();
+    }
+
+    #[test]
+    fn memory_that_a_child_uses_with_its_parent_counts_once_while_it_begins() {
+        // posix_spawn(3) makes it by vfork(2), and opens its files before the program: a pipe that
+        // nobody writes to keeps it there.
+        let directory = tempfile::tempdir().unwrap();
+        let fifo = directory.path().join("program");
+        nix::unistd::mkfifo(&fifo, nix::sys::stat::Mode::S_IRWXU).unwrap();
+        let spawn = "import os, sys\nhold = bytearray(64 << 20)\n\
+                     os.posix_spawn('/bin/true', ['true'], {}, \
+                     file_actions=[(os.POSIX_SPAWN_OPEN, 0, sys.argv[1], os.O_RDONLY, 0)])";
+        let mut root = Command::new("python3").args(["-c", spawn]).arg(&fifo).spawn().unwrap();
+        let mut tree = Tree::new(root.id().cast_signed(), 100 * MIB);
+        eventually(|| tree.walk.below(tree.init).len() == 2);
+        let begun = Instant::now();
+        let sample = tree.sample();
+        if begun.elapsed() < SPAWNING {
+            assert!(sample.memory_bytes < 100 * MIB, "{sample:?}");
+        }
+        // Nobody stays like this who is not up to something.
+        eventually(|| tree.sample().memory_bytes > 128 * MIB);
         tree.kill();
         root.wait().unwrap();
     }

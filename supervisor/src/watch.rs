@@ -5,6 +5,7 @@ use std::sync::LazyLock;
 use std::time::{Duration, Instant};
 
 use belljar_protocol::{Ending, Order, Report, Spent, Tally};
+use nix::time::{ClockId, clock_gettime};
 use tokio::sync::{mpsc, oneshot};
 use tokio::time::{sleep_until, timeout};
 
@@ -188,10 +189,10 @@ impl Watch {
             match self.next_event(deadline, tick, cancelled).await {
                 Event::Heard(report) => {
                     if self.hear(report) {
-                        return None;
+                        return self.over();
                     }
                 }
-                Event::JarIsDead => return None,
+                Event::JarIsDead => return self.over(),
                 Event::Done(None) => self.line = None,
                 Event::NobodyAsks => self.asks = None,
                 Event::Refused(denied) => self.refused(denied),
@@ -221,6 +222,12 @@ impl Watch {
                 }
             }
         }
+    }
+
+    /// It has ended; what it said before may be heard after that.
+    fn over(&mut self) -> Option<Intent> {
+        self.done = self.line.as_mut().and_then(Line::is_done);
+        None
     }
 
     async fn next_event(
@@ -281,9 +288,9 @@ impl Watch {
 
     /// Reads the counters; whether one of them is a reason to end the run.
     fn look(&mut self, plan: &Plan) -> Option<Intent> {
-        let looked = Instant::now();
+        let looked = thread_time();
         self.counters = self.raised.counters();
-        self.look_cost = looked.elapsed();
+        self.look_cost = thread_time().saturating_sub(looked);
         if self.counters.oom_kills > 0
             || (self.raised.group.is_none()
                 && self.counters.memory_bytes > plan.limits.memory_bytes)
@@ -311,10 +318,11 @@ impl Watch {
                 drop(timeout(POLITE, self.hear_out()).await);
             }
         }
-        if self.ended.is_none() || timeout(POLITE, self.hear_out()).await.is_err() {
+        // The warden, who counted the denials, may get its turn late.
+        if self.ended.is_none() || timeout(IMPOLITE, self.hear_out()).await.is_err() {
             self.raised.hang_up();
             self.raised.kill_group();
-            drop(timeout(POLITE, self.hear_out()).await);
+            drop(timeout(IMPOLITE, self.hear_out()).await);
         }
         self.raised.bury(IMPOLITE).await;
     }
@@ -339,6 +347,11 @@ async fn done(line: Option<&mut Line>) -> Option<u8> {
         Some(line) => line.done().await,
         None => std::future::pending().await,
     }
+}
+
+/// Processor time of this thread. What else the host did meanwhile is no cost of ours.
+fn thread_time() -> Duration {
+    clock_gettime(ClockId::CLOCK_THREAD_CPUTIME_ID).map(Duration::from).unwrap_or_default()
 }
 
 /// Asked for once: the answer is read from cgroup files each time.

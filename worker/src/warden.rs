@@ -20,8 +20,9 @@ use crate::denials::{Denials, receive_listener};
 use crate::stopwatch::{Failure, best_effort, doing};
 use crate::{FAILED, descendants, sys};
 
-/// How long after its deadline a run may be the supervisor's to end.
-pub(crate) const GRACE: Duration = Duration::from_secs(5);
+/// How long after its deadline a run may be the supervisor's to end: longer than it waits for walls
+/// to stand, as that time is not the payload's.
+pub(crate) const GRACE: Duration = Duration::from_secs(15);
 
 /// Stays until init is dead, and with it everything in the jar.
 #[expect(clippy::exit, reason = "the warden never becomes a payload")]

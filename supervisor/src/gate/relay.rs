@@ -116,11 +116,12 @@ impl Link<'_> {
     async fn write(&self, way: Way, bytes: &[u8]) -> Result<(), End> {
         let (_, to) = self.ends(way);
         let allowed = self.shared.meter.take(bytes.len());
-        write_all(to, bytes.get(..allowed).unwrap_or_default()).await?;
+        // Before: whoever reads the last of them may be gone, and all be told, at once.
         match way {
             Way::Out => self.shared.audit.sent(self.flow, allowed),
             Way::Back => self.shared.audit.received(self.flow, allowed),
         }
+        write_all(to, bytes.get(..allowed).unwrap_or_default()).await?;
         if allowed < bytes.len() {
             self.shared.audit.too_many_bytes();
             return Err(End::NetworkBytes);

@@ -26,6 +26,8 @@ pub(super) struct Stat {
     pub(super) own_nanos: u64,
     /// Of children that were waited for, and theirs.
     pub(super) reaped_nanos: u64,
+    /// Addresses in use, whether or not there is memory behind them.
+    pub(super) mapped_bytes: u64,
     pub(super) resident_pages: u64,
 }
 
@@ -146,6 +148,7 @@ impl Stat {
             reaped_nanos: (field(16)? + field(17)?) * NANOS_PER_TICK,
             threads: field(20)?,
             born: field(22)?,
+            mapped_bytes: field(23)?,
             resident_pages: field(24)?,
         })
     }
@@ -157,9 +160,19 @@ impl Stat {
 
     #[cfg(test)]
     pub(super) fn born_at(pid: i32, born: u64) -> Self {
-        let (own_nanos, reaped_nanos, resident_pages) = (0, 0, 0);
+        let (own_nanos, reaped_nanos, mapped_bytes, resident_pages) = (0, 0, 0, 0);
         let (parent, state, threads) = (0, b'R', 1);
-        Self { pid, parent, state, threads, born, own_nanos, reaped_nanos, resident_pages }
+        Self {
+            pid,
+            parent,
+            state,
+            threads,
+            born,
+            own_nanos,
+            reaped_nanos,
+            mapped_bytes,
+            resident_pages,
+        }
     }
 }
 

@@ -119,10 +119,9 @@ impl WallsDown {
         let mut buffer = vec![0; 16 * 1024];
         let bytes = loop {
             match recv(self.control.as_raw_fd(), &mut buffer, MsgFlags::empty()) {
-                // A child of another test ended meanwhile.
-                Err(nix::Error::EINTR) => {}
-                // Told once, and before what is queued: the worker ended with an order unread.
-                Err(nix::Error::ECONNRESET) => {}
+                // A child of another test ended meanwhile; or the worker, with an order unread, which
+                // is told once, and before what is queued.
+                Err(nix::Error::EINTR | nix::Error::ECONNRESET) => {}
                 heard => break heard.expect("a worker that speaks within its time"),
             }
         };

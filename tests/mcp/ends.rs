@@ -1,6 +1,6 @@
 //! Whoever does not wait for an answer any more ends the run; and what is told until then.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use belljar_tests::{Test, tests};
 use nix::sys::signal::Signal;
@@ -20,7 +20,7 @@ pub(crate) fn tests() -> Vec<Test> {
 }
 
 /// From the word to the end of a payload.
-const AT_ONCE: Duration = Duration::from_secs(1);
+const AT_ONCE: Duration = Duration::from_secs(10);
 
 fn sleep(client: &mut Client, mark: &str) -> u64 {
     let arguments = json!({ "runtime": "bash", "code": format!("sleep {mark}") });
@@ -34,6 +34,7 @@ async fn progress_is_told_to_those_who_ask() {
         let arguments = json!({ "runtime": "bash", "code": "echo 12345; sleep 1.3" });
         let meta = json!({ "progressToken": "mine" });
         let params = json!({ "name": "run_code", "arguments": arguments, "_meta": meta });
+        let began = Instant::now();
         let id = client.send("tools/call", &params);
         let (mut told, mut last) = (Vec::new(), -1.0);
         loop {
@@ -48,7 +49,9 @@ async fn progress_is_told_to_those_who_ask() {
             last = now;
             told.push(message["params"]["message"].as_str().unwrap().to_owned());
         }
-        assert!((2..=5).contains(&told.len()), "{told:?}");
+        // One each half a second, and one more at either end.
+        let most = began.elapsed().as_millis() / 500 + 2;
+        assert!(told.len() >= 2 && told.len() as u128 <= most, "{told:?}");
         assert!(told.last().unwrap().contains("6 bytes of output"), "{told:?}");
     });
 }

@@ -20,7 +20,7 @@ pub(crate) fn tests() -> Vec<Test> {
     ]
 }
 
-const AT_ONCE: Duration = Duration::from_secs(1);
+const AT_ONCE: Duration = Duration::from_secs(10);
 
 fn head(lines: &[&str], body: &str) -> String {
     let lines = lines.iter().flat_map(|line| [*line, "\r\n"]).collect::<String>();

@@ -52,7 +52,7 @@ async fn runs_end_by_themselves_within_the_grace() {
     let mut served = Served::start(&["--warm", "bash,js"]);
     let pid = served.pid();
     let mut idle = served.connect();
-    let child = sleeper(&served, "1.5001");
+    let child = sleeper(&served, "4.0001");
     served.send(Signal::SIGTERM);
     assert!(soon(PATIENCE, || !served.socket.exists()), "it still listens");
     let output = child.wait_with_output().unwrap();

@@ -130,7 +130,7 @@ async fn idle_connections_cost_nobody_a_run() {
     let output = served.run(&["-r", "js", "-c", "console.log(1)"]);
     assert_eq!((output.status.code(), &output.stdout[..]), (Some(0), &b"1\n"[..]), "{output:?}");
     assert!(served.is_well());
-    assert!(asked.elapsed() < Duration::from_secs(5), "{:?}", asked.elapsed());
+    assert!(asked.elapsed() < Duration::from_secs(15), "{:?}", asked.elapsed());
     drop(streams);
     assert!(served.is_well());
 }

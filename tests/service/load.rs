@@ -41,7 +41,8 @@ const OPTIONS: [&str; 14] = [
     "queue.queued=230",
 ];
 const IDLE: u64 = 1000;
-const HEALTHY: Duration = Duration::from_secs(1);
+/// Nearly every time, and at worst: beside so many others anybody is kept waiting once.
+const HEALTHY: [Duration; 2] = [Duration::from_secs(1), Duration::from_secs(5)];
 /// Before a connection on which nothing is asked is closed.
 const KEPT_ALIVE: Duration = Duration::from_secs(15);
 
@@ -62,7 +63,7 @@ async fn who_offers_ten_times_as_much_gets_no_more() {
     let seen = Seen::default();
     let counts = || [0, 1].map(|at: usize| seen.ended[at].load(Ordering::Relaxed));
     let (before, after) = std::thread::scope(|scope| {
-        let _over = Over(&seen);
+        let _over = Over(&seen.is_over);
         for (at, (tenant, number)) in OFFERED.into_iter().enumerate() {
             for _ in 0..number {
                 scope.spawn({
@@ -89,8 +90,9 @@ async fn who_offers_ten_times_as_much_gets_no_more() {
     assert!(most >= 2 * seconds, "{many} and {few} in {seconds} s");
     let mut health = std::mem::take(&mut *seen.health.lock().unwrap());
     assert!(health.len() as u64 > seconds, "{health:?}");
-    let [p50, p99, longest] = [50, 99, 100].map(|part| quantile(&mut health, part));
-    assert!(longest < HEALTHY, "health after {longest:?}");
+    let [p50, p95, p99, longest] = [50, 95, 99, 100].map(|part| quantile(&mut health, part));
+    let is_healthy = p95 < HEALTHY[0] && longest < HEALTHY[1];
+    assert!(is_healthy, "health after {p95:?}, at worst {longest:?}");
     let queued = seen.most_queued.load(Ordering::Relaxed);
     assert!(queued >= 150, "only {queued} waited");
     let refused = seen.refused.load(Ordering::Relaxed);
@@ -100,11 +102,11 @@ async fn who_offers_ten_times_as_much_gets_no_more() {
 }
 
 /// Says that it is over, whatever happens.
-struct Over<'a>(&'a Seen);
+pub(crate) struct Over<'a>(pub(crate) &'a AtomicBool);
 
 impl Drop for Over<'_> {
     fn drop(&mut self) {
-        self.0.is_over.store(true, Ordering::Relaxed);
+        self.0.store(true, Ordering::Relaxed);
     }
 }
 
@@ -189,14 +191,19 @@ async fn a_reload_and_an_end_drop_nothing() {
             scope.spawn(move || ask_until_it_ends(socket, client, answered));
         }
         let ask = || status_for_c(&served);
-        for (runs, wanted) in [(1, 429), (0, 200), (1, 429)] {
-            write(runs);
+        let not_applied = [(1, 429), (0, 200), (1, 429)].into_iter().find(|(runs, wanted)| {
+            write(*runs);
             served.send(Signal::SIGHUP);
-            assert!(soon(PATIENCE, || ask() == wanted), "{runs} a minute are not applied");
+            let is_applied = soon(PATIENCE, || ask() == *wanted);
             std::thread::sleep(Duration::from_millis(300));
-        }
+            !is_applied
+        });
+        let do_run = soon(Duration::from_mins(1), || ran(&answered) > 50);
+        // Whatever was found: those who ask go on until it ends.
         served.send(Signal::SIGTERM);
         assert!(served.end().success());
+        assert_eq!(not_applied, None, "runs a minute, and what is told then");
+        assert!(do_run, "{answered:?}");
     });
     served.start_again(&options);
     let answered = answered.into_inner().unwrap();
@@ -205,6 +212,11 @@ async fn a_reload_and_an_end_drop_nothing() {
     for (label, status) in runs {
         assert_eq!((&*status, answered.get(&label)), ("ok", Some(&200)), "{label}");
     }
+}
+
+/// How many of those that were asked for were not refused.
+fn ran(answered: &Mutex<BTreeMap<String, u16>>) -> usize {
+    answered.lock().unwrap().values().filter(|status| **status == 200).count()
 }
 
 fn status_for_c(served: &Served) -> u16 {

@@ -75,7 +75,7 @@ impl Drop for Sleeping<'_> {
         let is_quiet = || {
             self.served.counted("belljar_running ") + self.served.counted("belljar_queued ") == 0
         };
-        assert!(soon(Duration::from_secs(10), is_quiet), "they do not end");
+        assert!(soon(Duration::from_mins(1), is_quiet), "they do not end");
     }
 }
 
@@ -94,7 +94,7 @@ pub(crate) fn group(served: &mut Served, _: &str) -> String {
 
 /// How a run ends that goes on when the service is to end.
 pub(crate) fn bounds_grace(served: &mut Served, _: &str) -> String {
-    let mark = format!("1.{}", mark().replace('.', ""));
+    let mark = format!("3.{}", mark().replace('.', ""));
     let mut line = Line::to(&served.socket).unwrap();
     let body = format!(r#"{{"runtime":"bash","code":"sleep {mark}"}}"#);
     line.say("POST", "/v1/runs", &[], &body).unwrap();
@@ -133,16 +133,18 @@ pub(crate) fn least_waiting(served: &mut Served, _: &str) -> String {
 pub(crate) fn waiting(served: &mut Served, _: &str) -> String {
     let ready = || served.counted("belljar_warm_ready{runtime=\"bash\"}");
     let until = Instant::now() + Duration::from_secs(2);
-    let mut most = 0;
-    while Instant::now() < until {
+    let (mut rounds, mut is_more) = (0, false);
+    // On a busy machine what waited is gone after a round, and a round is all there is time for.
+    while !is_more && (rounds < 10 || Instant::now() < until) {
         std::thread::scope(|scope| {
             for _ in 0..8 {
                 scope.spawn(|| post(served, NOTHING));
             }
         });
-        most = most.max(ready());
+        is_more = soon(Duration::from_millis(100), || ready() > 1);
+        rounds += 1;
     }
-    if most > 1 { "more" } else { "one" }.to_owned()
+    if is_more { "more" } else { "one" }.to_owned()
 }
 
 pub(crate) fn warm(served: &mut Served, _: &str) -> String {
@@ -294,7 +296,8 @@ pub(crate) fn remembers(served: &mut Served, _: &str) -> String {
     }
     let page = || ask(served, &tenant, "GET", "/v1/runs", "").json();
     let count = || page()["runs"].as_array().unwrap().len();
-    // What is beyond goes behind the answers.
+    // What is beyond goes behind the answers: first what is more than any value leaves.
+    soon(Duration::from_secs(20), || count() <= 5);
     soon(Duration::from_secs(2), || count() <= 1);
     count().to_string()
 }
@@ -307,10 +310,15 @@ fn find(served: &Served, tenant: &str, run: &Answered) -> Answered {
 pub(crate) fn remembered(served: &mut Served, _: &str) -> String {
     let tenant = tenant("");
     let run = ask(served, &tenant, "POST", "/v1/runs", SAYING);
-    std::thread::sleep(Duration::from_millis(1100));
-    post(served, NOTHING);
-    std::thread::sleep(Duration::from_millis(100));
-    find(served, &tenant, &run).status.to_string()
+    // Its age is looked at once a second.
+    let mut status = 200;
+    soon(Duration::from_secs(5), || {
+        std::thread::sleep(Duration::from_millis(200));
+        post(served, NOTHING);
+        status = find(served, &tenant, &run).status;
+        status == 404
+    });
+    status.to_string()
 }
 
 pub(crate) fn retained(served: &mut Served, _: &str) -> String {

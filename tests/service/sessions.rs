@@ -1,6 +1,7 @@
 //! Jars that answer more than once, over the socket.
 
-use std::io::{BufRead, BufReader, Write};
+use std::io::{BufRead, BufReader, Lines, Write};
+use std::os::unix::net::UnixStream;
 use std::time::Duration;
 
 use belljar_tests::{Test, tests};
@@ -39,6 +40,12 @@ fn open(served: &Served, body: &Value) -> String {
     format!("/v1/sessions/{}", row["id"].as_str().unwrap())
 }
 
+fn row(served: &Served, session: &str) -> Value {
+    let (status, row) = served.ask("GET", session, "");
+    assert_eq!(status, 200, "{row}");
+    serde_json::from_str(&row).unwrap()
+}
+
 fn of(runtime: &str) -> Value {
     serde_json::json!({ "runtime": runtime })
 }
@@ -48,6 +55,15 @@ fn call(served: &Served, session: &str, code: &str) -> Value {
         post(served, &format!("{session}/calls"), &serde_json::json!({ "code": code }));
     assert_eq!(status, 200, "{answer}");
     answer
+}
+
+/// What is told of a call while it runs, line by line.
+fn follow(served: &Served, session: &str, body: &str) -> Lines<BufReader<UnixStream>> {
+    let asked = request("POST", &format!("{session}/calls"), body);
+    let asked = asked.replace("host: x", "host: x\r\naccept: application/x-ndjson");
+    let mut stream = served.connect();
+    stream.write_all(asked.as_bytes()).unwrap();
+    BufReader::new(stream).lines()
 }
 
 async fn a_session_remembers_and_answers_richly() {
@@ -99,11 +115,7 @@ async fn a_call_can_be_followed() {
     let session = open(&served, &of("python"));
     let code = "import time\nprint(1, flush=True)\ntime.sleep(0.3)\nprint(2)\n7";
     let body = serde_json::json!({ "code": code }).to_string();
-    let asked = request("POST", &format!("{session}/calls"), &body);
-    let asked = asked.replace("host: x", "host: x\r\naccept: application/x-ndjson");
-    let mut stream = served.connect();
-    stream.write_all(asked.as_bytes()).unwrap();
-    let lines = BufReader::new(stream).lines().map(Result::unwrap);
+    let lines = follow(&served, &session, &body).map(Result::unwrap);
     let rows =
         lines.filter(|line| line.starts_with('{')).map(|line| serde_json::from_str(&line).unwrap());
     let rows = rows.collect::<Vec<Value>>();
@@ -135,9 +147,12 @@ async fn an_interrupted_call_keeps_the_state() {
     let served = Served::start(&["--warm", "python"]);
     let session = open(&served, &of("python"));
     call(&served, &session, "x = 5");
-    for code in ["while True: pass", "import time; time.sleep(60)"] {
+    for (number, code) in [(2, "while True: pass"), (3, "import time; time.sleep(60)")] {
         std::thread::scope(|scope| {
             let long = scope.spawn(|| call(&served, &session, code));
+            // Before it is counted it is nothing that could be interrupted.
+            let has_begun = || row(&served, &session)["calls"] == number;
+            assert!(soon(PATIENCE, has_begun), "it does not begin");
             std::thread::sleep(Duration::from_millis(200));
             assert_eq!(served.ask("POST", &format!("{session}/interrupt"), "").0, 204);
             assert_eq!(long.join().unwrap()["status"], "interrupted", "{code}");
@@ -149,12 +164,10 @@ async fn an_interrupted_call_keeps_the_state() {
 async fn who_leaves_interrupts_the_call() {
     let served = Served::start(&[]);
     let session = open(&served, &of("python"));
-    let body = r#"{"code":"x = 1\nwhile True: pass"}"#;
-    let mut stream = served.connect();
-    let asked = request("POST", &format!("{session}/calls"), body);
-    stream.write_all(asked.as_bytes()).unwrap();
-    std::thread::sleep(Duration::from_millis(200));
-    drop(stream);
+    let body = r#"{"code":"x = 1\nprint('begun', flush=True)\nwhile True: pass"}"#;
+    let lines = follow(&served, &session, body);
+    let begun = lines.map_while(Result::ok).find(|line| line.contains(r#""event":"stdout""#));
+    assert!(begun.is_some(), "it does not begin");
     let again = serde_json::json!({ "code": "x" });
     let is_back = || post(&served, &format!("{session}/calls"), &again).1["result"]["text"] == "1";
     assert!(soon(PATIENCE, is_back), "the call goes on");
@@ -162,7 +175,7 @@ async fn who_leaves_interrupts_the_call() {
 
 async fn a_call_that_takes_too_long_says_so() {
     let served = Served::start(&[]);
-    let asked = serde_json::json!({ "runtime": "python", "call_limits": { "wall_ms": 300 } });
+    let asked = serde_json::json!({ "runtime": "python", "call_limits": { "wall_ms": 3000 } });
     let session = open(&served, &asked);
     let answer = call(&served, &session, "x = 2\nwhile True: pass");
     assert_eq!(answer["status"], "wall_time", "{answer}");
@@ -189,13 +202,20 @@ async fn a_session_that_ends_says_how() {
 
 async fn a_session_that_idles_ends() {
     let served = Served::start(&[]);
-    let asked = serde_json::json!({ "runtime": "bash", "idle_ms": 400 });
-    let session = open(&served, &asked);
-    for _ in 0..4 {
-        std::thread::sleep(Duration::from_millis(200));
-        assert_eq!(call(&served, &session, "echo")["status"], "ok");
-    }
-    assert!(soon(PATIENCE, || served.ask("GET", &session, "").0 == 404), "it idles for ever");
+    // Whoever is kept waiting between two calls finds that it idled: then with more time.
+    let is_kept = [400, 2000, 10_000].into_iter().any(|idle_ms| {
+        let asked = serde_json::json!({ "runtime": "bash", "idle_ms": idle_ms });
+        let session = open(&served, &asked);
+        let is_kept = (0..4).all(|_| {
+            std::thread::sleep(Duration::from_millis(idle_ms / 2));
+            let code = serde_json::json!({ "code": "echo" });
+            let (status, answer) = post(&served, &format!("{session}/calls"), &code);
+            status == 200 && answer["status"] == "ok"
+        });
+        assert!(soon(PATIENCE, || served.ask("GET", &session, "").0 == 404), "it idles for ever");
+        is_kept
+    });
+    assert!(is_kept, "it ends between calls");
 }
 
 async fn a_session_that_is_closed_is_gone() {

@@ -2,16 +2,16 @@
 
 use std::fs;
 use std::os::unix::fs::{MetadataExt, PermissionsExt};
-use std::os::unix::net::UnixListener;
+use std::os::unix::net::{UnixListener, UnixStream};
 use std::os::unix::process::CommandExt;
 use std::path::Path;
-use std::process::Stdio;
+use std::process::{Command, Stdio};
 
 use belljar_tests::{Test, built, tests};
 use nix::sys::signal::Signal;
 
 use crate::kinds::is_refused;
-use crate::served::{Served, belljar, launch, wait};
+use crate::served::{PATIENCE, Served, belljar, launch, soon, wait};
 
 pub(crate) fn tests() -> Vec<Test> {
     tests![
@@ -33,10 +33,17 @@ async fn the_socket_is_its_owners_alone() {
     assert!(served.is_well());
 }
 
+/// The socket of one that is gone. A child that another test forked meanwhile listens on it for a
+/// moment.
+fn leave_stale(socket: &Path) {
+    drop(UnixListener::bind(socket).unwrap());
+    assert!(soon(PATIENCE, || UnixStream::connect(socket).is_err()), "somebody listens");
+}
+
 async fn a_stale_socket_is_replaced_and_a_live_one_is_not() {
     let directory = tempfile::tempdir().unwrap();
     let socket = directory.path().join("s");
-    drop(UnixListener::bind(&socket).unwrap());
+    leave_stale(&socket);
     assert!(socket.exists(), "a socket outlives who listened on it");
     let (first, said) = launch(&socket, &[]);
     assert!(said.contains("listens on"), "{said}");
@@ -60,7 +67,7 @@ async fn a_stale_socket_is_replaced_and_a_live_one_is_not() {
 async fn of_two_that_start_together_one_listens() {
     let directory = tempfile::tempdir().unwrap();
     let socket = directory.path().join("s");
-    drop(UnixListener::bind(&socket).unwrap());
+    leave_stale(&socket);
     let starts = (0..6).map(|_| {
         let socket = socket.clone();
         std::thread::spawn(move || launch(&socket, &[]))
@@ -119,9 +126,12 @@ async fn another_user_is_turned_away() {
     let served = Served::start(&[]);
     let directory = belljar_tests::scratch();
     let program = directory.path().join("belljar");
-    fs::copy(built("belljar"), &program).unwrap();
+    // Copied by a process that is gone before anybody starts the copy: a file that is open for
+    // writing somewhere, as in a child that another test forked, cannot be executed.
+    let copied = Command::new("cp").arg(built("belljar")).arg(&program).status();
+    assert!(copied.unwrap().success());
     let run = || {
-        let mut command = std::process::Command::new(&program);
+        let mut command = Command::new(&program);
         command.args(["run", "--socket"]).arg(&served.socket).args(["-r", "js", "-c", "1"]);
         command.uid(NOBODY).gid(NOBODY).current_dir("/").stdin(Stdio::null()).output().unwrap()
     };

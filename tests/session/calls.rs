@@ -58,6 +58,19 @@ pub(crate) async fn call(session: &Session, call: impl Into<Call>) -> Answer {
     session.call(call).await.expect("an answer")
 }
 
+/// The answer to a call that says when it has begun and then goes on for ever, and its limit: one
+/// that it had come to say so within.
+pub(crate) async fn cut_short(session: &Session, code: &str) -> (Answer, Duration) {
+    for wall in [Duration::from_millis(300), Duration::from_secs(10)] {
+        let answer = call(session, Call::code(code).wall(wall)).await;
+        if !answer.stdout.bytes.is_empty() {
+            return (answer, wall);
+        }
+        expect_answer(&answer, "wall_time");
+    }
+    panic!("it does not begin: {code}");
+}
+
 /// What a call that must succeed printed.
 pub(crate) async fn said(session: &Session, code: &str) -> String {
     let answer = call(session, code).await;
@@ -136,9 +149,12 @@ async fn the_output_of_a_call_is_its_own() {
 
 async fn output_is_followed_while_a_call_runs() {
     let session = open("python").await;
-    let code = "import os, time\nos.write(1, b'early')\ntime.sleep(0.5)\nos.write(1, b'late')";
+    let code = "import os, time\ntry: os.write(1, b'early'); time.sleep(100)\n\
+        except KeyboardInterrupt: os.write(1, b'late')";
     let mut calling = session.begin(code).await.expect("a call");
     assert_eq!(calling.output().await, Some(Chunk::Stdout(b"early".to_vec())));
+    // It waits for this, and so what it wrote first came before it was over.
+    session.interrupt();
     assert_eq!(calling.output().await, Some(Chunk::Stdout(b"late".to_vec())));
     assert_eq!(calling.output().await, None);
     assert_eq!(out(&calling.answer().await.expect("an answer")), "earlylate");

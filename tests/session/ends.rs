@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 use belljar::{Answer, AnswerStatus, Call, Limits, Outcome, Session, SessionOptions};
 use belljar_tests::{Test, expect, expect_memory, limits, sandbox, tests};
 
-use crate::calls::{call, expect_answer, open, open_with, out, said};
+use crate::calls::{call, cut_short, expect_answer, open, open_with, out, said};
 
 pub(crate) fn tests() -> Vec<Test> {
     tests![
@@ -61,7 +61,7 @@ async fn an_interrupt_keeps_the_state() {
         let answer = interrupted(&session, code).await;
         expect_answer(&answer, "interrupted");
         assert_eq!(answer.error.expect("an exception").kind, "KeyboardInterrupt");
-        assert!(began.elapsed() < Duration::from_secs(2), "{code}: {:?}", began.elapsed());
+        assert!(began.elapsed() < Duration::from_secs(10), "{code}: {:?}", began.elapsed());
     }
     assert_eq!(said(&session, "print(n > 0)").await, "True\n");
 }
@@ -114,22 +114,27 @@ async fn interrupts_at_any_moment_lose_no_session() {
 async fn a_call_has_a_wall_limit() {
     let session = open("python").await;
     let code = "x = 1\nimport time\nprint('begun', flush=True)\ntime.sleep(100)";
-    let answer = call(&session, Call::code(code).wall(Duration::from_millis(300))).await;
+    let (answer, wall) = cut_short(&session, code).await;
     expect_answer(&answer, "wall_time");
     assert_eq!(out(&answer), "begun\n");
-    assert!(answer.wall < Duration::from_secs(2), "{:?}", answer.wall);
+    assert!(
+        answer.wall >= wall && answer.wall < wall + Duration::from_secs(5),
+        "{:?}",
+        answer.wall
+    );
     assert_eq!(said(&session, "print(x)").await, "1\n");
 }
 
 async fn a_call_that_swallows_its_interrupt_is_ended() {
     let session = open("python").await;
-    let code = "import time\nwhile True:\n  try: time.sleep(100)\n  except KeyboardInterrupt: pass";
-    let answer = call(&session, Call::code(code).wall(Duration::from_millis(200))).await;
+    let code = "import time\nwhile True:\n  try: print('begun', flush=True); time.sleep(100)\n  \
+        except KeyboardInterrupt: pass";
+    let (answer, _) = cut_short(&session, code).await;
     expect(ended(&answer), "wall_time");
 }
 
 async fn the_session_has_a_wall_limit() {
-    let session = open_with("python", Limits { wall: Duration::from_secs(1), ..limits() }).await;
+    let session = open_with("python", Limits { wall: Duration::from_secs(5), ..limits() }).await;
     said(&session, "x = 1").await;
     let answer = call(&session, "import time; time.sleep(100)").await;
     expect(ended(&answer), "wall_time");
@@ -242,7 +247,7 @@ async fn descriptors_sent_along_are_not_kept() {
     let code = "import socket, array, time\nr, w = os.pipe()\ns = socket.socket(fileno=os.dup(fd))\n\
         body = b'{\"status\":\"ok\"}'\nhead = b'answer 1 %d\\n' % len(body)\n\
         s.sendmsg([head + body], [(socket.SOL_SOCKET, socket.SCM_RIGHTS, array.array('i', [r]))])\n\
-        os.close(r)\ntime.sleep(0.3)\ntry: os.write(w, b'x'); os._exit(3)\n\
+        os.close(r)\ntry:\n  for _ in range(100): os.write(w, b'x'); time.sleep(0.1)\n  os._exit(3)\n\
         except BrokenPipeError: os._exit(4)";
     let answer = call(&session, with_descriptor(code).as_str()).await;
     expect_answer(&answer, "ok");

@@ -58,7 +58,7 @@ async fn an_interrupt_keeps_the_state() {
         let began = Instant::now();
         session.interrupt();
         expect_answer(&calling.answer().await.expect("an answer"), "interrupted");
-        assert!(began.elapsed() < Duration::from_secs(2), "{:?}", began.elapsed());
+        assert!(began.elapsed() < Duration::from_secs(10), "{:?}", began.elapsed());
     }
     assert_eq!(said(&session, "console.log(n > 0)").await, "true\n");
 }

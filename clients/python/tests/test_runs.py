@@ -45,7 +45,9 @@ class Runs(ServiceCase):
         self.assertEqual((killed.status, killed.signal), ("signalled", 9))
         self.assertEqual(run("while True: pass", limits={"wall_ms": 300}).status, "wall_time")
         self.assertEqual(run("while True: pass", limits={"cpu_ms": 200}).status, "cpu_time")
-        self.assertEqual(run(hog, limits={"memory_bytes": 64 << 20}).status, "memory")
+        hogged = run(hog, limits={"memory_bytes": 64 << 20})
+        if is_memory_counted(hogged) or "MemoryError" not in hogged.stderr:
+            self.assertEqual(hogged.status, "memory", hogged.stderr)
         limits = {"stdout_bytes": 100, "on_output_limit": "kill"}
         self.assertEqual(run("while True: print('x' * 1000)", limits=limits).status, "output")
 
@@ -130,15 +132,19 @@ class RunsAsync(Asynchronous, Runs):
 class Streams(ServiceCase):
     def test_events_come_in_order_and_as_they_happen(self) -> None:
         code = (
-            "import sys, time\n"
+            "import sys\n"
             "for i in range(3):\n"
-            "    print(i, flush=True); time.sleep(0.3)\n"
-            "    print(i, file=sys.stderr, flush=True); time.sleep(0.3)\n"
+            "    print(i, flush=True); input()\n"
+            "    print(i, file=sys.stderr, flush=True); input()\n"
         )
-        came, events = [], []
-        for event in self.sandbox().stream(code):
-            came.append(time.monotonic())
+        sandbox, name, events = self.sandbox(), "", []
+        for event in sandbox.stream(code, stdin_open=True):
             events.append(event)
+            if isinstance(event, belljar.Started):
+                name = event.id
+            # Nothing is written before what was written last has been told.
+            if isinstance(event, belljar.Output) and event.text.strip():
+                sandbox.attach(name).write_stdin("\n")
         kinds = [type(event) for event in events]
         self.assertIn(belljar.Started, kinds[:2])
         self.assertIs(kinds[-1], belljar.Ended)
@@ -147,7 +153,6 @@ class Streams(ServiceCase):
         self.assertEqual(text, [f"{stream}{i}" for i in range(3) for stream in ("stdout", "stderr")])
         outcome = events[-1].outcome
         self.assertEqual((outcome.stdout, outcome.stderr), ("0\n1\n2\n", "0\n1\n2\n"))
-        self.assertGreater(came[-1] - came[2], 1.0, "all at once")
 
     def test_events_are_numbered(self) -> None:
         numbers = [event.seq for event in self.sandbox().stream("print(1)")]
@@ -237,6 +242,11 @@ class ManyAtOnce(ServiceCase):
                 await asyncio.sleep(0.02)
 
         asyncio.run(asyncio.wait_for(leave(), 30))
+
+
+def is_memory_counted(outcome: belljar.Outcome) -> bool:
+    """Elsewhere the limit is one on addresses, which may refuse first what is too much."""
+    return ("memory_bytes", "enforced") in [(it.limit, it.state) for it in outcome.receipt.limits]
 
 
 def has_ended(run: Any) -> bool:

@@ -4,10 +4,15 @@ from __future__ import annotations
 
 import threading
 import time
+import uuid
 
 import belljar
 
-from .service import Asynchronous, ServiceCase
+from .service import Asynchronous, ServiceCase, eventually, runs_with
+
+#: Seen from outside by its argument as soon as it runs.
+SLEEPS = """import subprocess, sys
+subprocess.run([sys.executable, "-c", "import time; time.sleep(30)", "{}"], stderr=-3)"""
 
 
 class Sessions(ServiceCase):
@@ -69,17 +74,25 @@ class Sessions(ServiceCase):
     def test_a_call_is_interrupted_and_its_state_kept(self) -> None:
         with self.sandbox().session() as session:
             session.call("x = 5")
-            other = threading.Timer(0.7, self.interrupt, [session.id])
+            mark = f"mark-{uuid.uuid4()}"
+            interrupted: list[float] = []
+            other = threading.Thread(
+                target=lambda: interrupted.append(self.interrupt(session.id, mark))
+            )
             other.start()
-            began = time.monotonic()
-            call = session.call("import time; time.sleep(20)")
+            call = session.call(SLEEPS.format(mark))
+            ended = time.monotonic()
             other.join()
             self.assertEqual(call.status, "interrupted")
-            self.assertLess(time.monotonic() - began, 10)
+            self.assertLess(ended - interrupted[0], 10)
             self.assertEqual(session.call("print(x)").stdout, "5\n")
 
-    def interrupt(self, name: str) -> None:
+    def interrupt(self, name: str, mark: str) -> float:
+        """When the call that shows ``mark`` was interrupted."""
+        eventually(lambda: runs_with(mark))
+        now = time.monotonic()
         belljar.Session(belljar.Sandbox(socket=self.path)._settings, {"id": name}).interrupt()
+        return now
 
     def test_one_call_at_a_time(self) -> None:
         with self.sandbox().session() as session:

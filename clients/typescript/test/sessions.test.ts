@@ -1,12 +1,12 @@
 /** Jars that answer more than once. */
 
 import { strict as assert } from "node:assert";
+import { randomUUID } from "node:crypto";
 import { test } from "node:test";
-import { setTimeout as sleep } from "node:timers/promises";
 
 import { Sandbox, type Session, type SessionOptions } from "belljar";
 
-import { all, refused, serve } from "./service.js";
+import { all, eventually, refused, runsWith, serve } from "./service.js";
 
 const service = serve();
 
@@ -17,6 +17,12 @@ async function within<T>(use: (session: Session) => Promise<T>, options: Session
   } finally {
     await session[Symbol.asyncDispose]();
   }
+}
+
+/** Seen from outside by its argument as soon as it runs. */
+function sleeps(mark: string): string {
+  return `import subprocess, sys
+subprocess.run([sys.executable, "-c", "import time; time.sleep(30)", "${mark}"], stderr=-3)`;
 }
 
 test("calls see what those before them left", () =>
@@ -77,8 +83,9 @@ test("a call is streamed", () =>
 test("a call is interrupted and its state kept", () =>
   within(async (session) => {
     await session.call("x = 5");
-    const call = session.call("import time; time.sleep(20)");
-    await sleep(700);
+    const mark = `mark-${randomUUID()}`;
+    const call = session.call(sleeps(mark));
+    await eventually(() => runsWith(mark));
     await session.interrupt();
     assert.equal((await call).status, "interrupted");
     assert.equal((await session.call("print(x)")).stdout, "5\n");

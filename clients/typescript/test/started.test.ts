@@ -18,17 +18,20 @@ function sandbox(): Sandbox {
 }
 
 test("a run is waited for later", async () => {
-  const run = await sandbox().start("import time; time.sleep(0.5); print('late')");
+  const code = "import time; input(); time.sleep(0.5); print('late')";
+  const run = await sandbox().start(code, { stdinOpen: true });
   assert(["queued", "running"].includes(await run.status()));
+  await run.writeStdin("\n");
   const outcome = await run.wait();
   assert.deepEqual([outcome.id, outcome.stdout], [run.id, "late\n"]);
   assert.equal(await run.status(), "ok");
 });
 
 test("waiting may end before the run", async () => {
-  const run = await sandbox().start("import time; time.sleep(2); print('late')");
+  const run = await sandbox().start("input(); print('late')", { stdinOpen: true });
   await assert.rejects(run.wait({ timeoutMs: 300 }), BelljarTimeout);
   await assert.rejects(run.wait({ signal: AbortSignal.abort() }), { name: "AbortError" });
+  await run.writeStdin("\n");
   assert.equal((await run.wait(SOON)).stdout, "late\n");
 });
 

@@ -7,6 +7,7 @@ use std::time::Duration;
 use libtest_mimic::{Arguments, Completion, Failed, Trial};
 use tokio::runtime::Runtime;
 
+use crate::guard::GRACE;
 use crate::{Before, Need, help};
 
 /// Tests that run in one process.
@@ -80,7 +81,7 @@ impl Suite {
         runtime().block_on(help::warm_up());
         let before = Before::look();
         let conclusion = libtest_mimic::run(&arguments, trials);
-        let left = runtime().block_on(before.left(Duration::from_secs(2)));
+        let left = runtime().block_on(before.left(GRACE));
         if left.is_empty() {
             return conclusion.exit_code();
         }

@@ -275,15 +275,12 @@ fn a_person_is_told_what_is_waited_for() {
         .spawn()
         .unwrap();
     let mut stdin = child.stdin.take().unwrap();
-    let late = thread::spawn(move || {
-        thread::sleep(Duration::from_secs(2));
-        stdin.write_all(b"late").unwrap();
-    });
     let mut line = String::new();
     BufReader::new(File::from(terminal.master)).read_line(&mut line).unwrap();
     let told = "belljar: waiting for standard input (use --stdin /dev/null to run without)";
     assert_eq!(line.trim_end(), told);
-    late.join().unwrap();
+    stdin.write_all(b"late").unwrap();
+    drop(stdin);
     assert_eq!(end(child).code(), Some(0));
 }
 

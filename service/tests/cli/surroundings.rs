@@ -122,7 +122,9 @@ fn logs_that_cannot_be_written_change_nothing() {
     let full = File::options().write(true).open("/dev/full").unwrap();
     let status = belljar(&quiet).env("BELLJAR_LOG", "trace").stderr(full).status().unwrap();
     assert_eq!(status.code(), Some(124));
-    let args = ["run", "-r", "js", "-c", "throw 1"];
+    // More than a pipe holds: it cannot be over before the reader has left.
+    let long = "console.error('x'.repeat(900000)); throw 1";
+    let args = ["run", "-r", "js", "-c", long];
     let mut child = belljar(&args)
         .env("BELLJAR_LOG", "trace")
         .stdout(Stdio::null())

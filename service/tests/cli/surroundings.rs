@@ -201,8 +201,9 @@ fn a_caller_who_ignores_the_end_of_children_learns_how_the_payload_ended() {
 #[test]
 fn a_signal_while_the_interpreter_is_asked_starts_nothing() {
     let directory = tempfile::tempdir().unwrap();
-    let (slow, asked) = (directory.path().join("python3"), directory.path().join("asked"));
-    executable(&slow, &format!("#!/bin/sh\n: > '{}'\nexec sleep 8\n", asked.display()));
+    let [slow, asked, goes_on] = ["python3", "asked", "on"].map(|name| directory.path().join(name));
+    let wait = format!("until [ -e '{}' ]; do sleep 0.05; done", goes_on.display());
+    executable(&slow, &format!("#!/bin/sh\n: > '{}'\n{wait}\n", asked.display()));
     for (signal, status) in SIGNALS {
         let child = belljar(&["run", "--json", "-c", "1", "--python", slow.to_str().unwrap()])
             .stdout(Stdio::piped())
@@ -215,11 +216,15 @@ fn a_signal_while_the_interpreter_is_asked_starts_nothing() {
             thread::sleep(Duration::from_millis(2));
         }
         send(&child, signal);
+        // To be heard before there is an answer.
+        thread::sleep(Duration::from_millis(500));
+        fs::write(&goes_on, "").unwrap();
         let output = child.wait_with_output().unwrap();
         assert_eq!(output.status.code(), Some(status), "{output:?}");
         assert_eq!(text(&output.stderr), "belljar: was cancelled before it had started\n");
         assert!(output.stdout.is_empty(), "{output:?}");
         fs::remove_file(&asked).unwrap();
+        fs::remove_file(&goes_on).unwrap();
     }
 }
 

@@ -28,7 +28,7 @@ struct Console {
 /// Emulation is some twenty times slower than a processor, whose speed is anybody's guess.
 const PATIENCE: Duration = Duration::from_secs(500);
 /// Of a test that asks: another one may have begun to boot another machine.
-pub(crate) const PATIENCE_OF_A_TEST: Duration = Duration::from_secs(600);
+pub(crate) const PATIENCE_OF_A_TEST: Duration = Duration::from_mins(10);
 
 impl Machine {
     pub(crate) fn new(kernel: PathBuf) -> Self {

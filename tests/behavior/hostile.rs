@@ -120,7 +120,7 @@ async fn a_flood_of_reports_delays_no_deadline_and_costs_no_memory() {
     let outcome = run_as("flood", limits).await.unwrap();
     expect(&outcome, "wall_time");
     assert!(outcome.usage.wall < Duration::from_secs(5), "{:?}", outcome.usage);
-    assert!(outcome.denials.len() <= 101, "{}", outcome.denials.len());
+    assert!((1..=101).contains(&outcome.denials.len()), "{}", outcome.denials.len());
     let grown = resident_kib().saturating_sub(resident);
     assert!(grown < 8 * 1024, "grew by {grown} KiB");
     before.unchanged().await;

@@ -15,8 +15,9 @@ use nix::sys::socket::{MsgFlags, send};
 
 /// Longer than any test.
 const FOR_EVER: Duration = Duration::from_mins(1);
-/// Once a process of this name is below a real worker, its payload runs.
-const PAYLOAD: &str = "sleep";
+/// Once a process of this name is below a real worker, its payload runs: whatever a native program
+/// is called outside, that is the file it is executed from.
+const PAYLOAD: &str = "program";
 
 fn main() {
     let name = PathBuf::from(std::env::args_os().next().unwrap());

@@ -1,7 +1,9 @@
 //! What a payload was refused is told: what, by which rule, how often, and what to do instead.
 
+use std::time::Duration;
+
 use belljar::{Denied, Outcome, Source};
-use belljar_tests::{Test, expect, run, stderr, stdout, tests};
+use belljar_tests::{Test, expect, run, run_out, stderr, stdout, tests};
 use nix::libc;
 
 pub(crate) fn tests() -> Vec<Test> {
@@ -160,11 +162,9 @@ async fn denials_of_a_killed_run_are_told() {
                 for _ in range(5):\n    \
                     try: socket.socket()\n    \
                     except OSError: pass\n\
+                print('ready', flush=True)\n\
                 time.sleep(30)\n";
-    let wall = std::time::Duration::from_secs(2);
-    let limits = belljar::Limits { wall, ..belljar_tests::limits() };
-    let outcome = belljar_tests::run_with("python", limits, code).await;
-    expect(&outcome, "wall_time");
+    let outcome = run_out("python", Duration::from_secs(2), code).await;
     assert_eq!(told(&outcome, "socket(AF_INET").count, 5);
 }
 

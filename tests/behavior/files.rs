@@ -1,7 +1,9 @@
 //! Files: in as given, out as found, and never by way of a link.
 
+use std::time::Duration;
+
 use belljar::{Error, Limits, Outcome, Source, SourceFile};
-use belljar_tests::{Test, bash, expect, limits, run, run_with, sandbox, stdout, tests};
+use belljar_tests::{Test, bash, expect, limits, run, run_out, run_with, sandbox, stdout, tests};
 
 pub(crate) fn tests() -> Vec<Test> {
     tests![
@@ -227,9 +229,8 @@ async fn a_sparse_file_costs_what_it_claims() {
 }
 
 async fn what_a_killed_payload_left_is_collected() {
-    let limits = Limits { wall: std::time::Duration::from_millis(300), ..limits() };
-    let outcome = run_with("bash", limits, Source::code("echo x > a; sleep 30").collect("a")).await;
-    expect(&outcome, "wall_time");
+    let source = Source::code("echo x > a; echo ready; sleep 30").collect("a");
+    let outcome = run_out("bash", Duration::from_millis(300), source).await;
     assert_eq!(found(&outcome), [("a".to_owned(), 2)]);
 }
 

@@ -1,6 +1,7 @@
 //! What a payload finds around itself: the same small world on every host, and nobody else in it.
 
 use std::fs;
+use std::time::{Duration, Instant};
 
 use belljar::{Outcome, Run, Sandbox, Source};
 use belljar_tests::{Test, bash, expect, ready, run, sandbox, stderr, stdout, tests};
@@ -194,7 +195,11 @@ fn owners(argument: &str) -> Vec<String> {
 
 async fn sleeping(sandbox: &Sandbox, seconds: &str) -> Run {
     let run = ready(sandbox, format!("echo ready; exec sleep {seconds}")).await;
-    tokio::time::sleep(std::time::Duration::from_millis(100)).await;
+    let deadline = Instant::now() + Duration::from_secs(10);
+    while owners(seconds).is_empty() {
+        assert!(Instant::now() < deadline, "it never slept");
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
     run
 }
 

@@ -94,7 +94,7 @@ async fn a_fork_bomb_is_contained() {
     expect(&outcome, "wall_time");
     let peak = outcome.usage.processes_peak;
     assert!(peak > 8 && peak <= 32, "{peak} processes");
-    assert!(outcome.usage.wall < Duration::from_millis(1500), "{:?}", outcome.usage);
+    assert!(outcome.usage.wall < Duration::from_secs(5), "{:?}", outcome.usage);
 }
 
 async fn threads_count_as_processes() {

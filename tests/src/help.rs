@@ -25,6 +25,21 @@ pub async fn run_with(runtime: &str, limits: Limits, source: impl Into<Source>) 
     sandbox.run(source).await.expect("an outcome")
 }
 
+/// Runs a source that its wall clock cuts off after it said `ready`. Where that did not come in
+/// time it is run once more, and given ten times as much.
+pub async fn run_out(runtime: &str, wall: Duration, source: impl Into<Source>) -> Outcome {
+    let source = source.into();
+    for wall in [wall, 10 * wall] {
+        let limits = Limits { wall, cpu: Duration::from_mins(1), ..limits() };
+        let outcome = run_with(runtime, limits, source.clone()).await;
+        expect(&outcome, "wall_time");
+        if stdout(&outcome) == "ready\n" {
+            return outcome;
+        }
+    }
+    panic!("it was never ready");
+}
+
 /// Runs Python code that must succeed; what it printed.
 pub async fn python(source: impl Into<Source>) -> String {
     let outcome = run("python", source).await;

@@ -21,7 +21,7 @@ mod walls_down;
 pub use guard::Before;
 pub use help::{
     bash, built, expect, expect_memory, is_memory_counted, limits, postgres, python, read_by_all,
-    ready, run, run_with, sandbox, scratch, stderr, stdout,
+    ready, run, run_out, run_with, sandbox, scratch, stderr, stdout,
 };
 pub use libtest_mimic::Completion;
 pub use need::Need;

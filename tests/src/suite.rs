@@ -7,12 +7,14 @@ use std::time::Duration;
 use libtest_mimic::{Arguments, Completion, Failed, Trial};
 use tokio::runtime::Runtime;
 
+use crate::guard::GRACE;
 use crate::{Before, Need, help};
 
 /// Tests that run in one process.
 #[derive(Debug)]
 pub struct Suite {
     name: &'static str,
+    patience: Duration,
     tests: Vec<Test>,
 }
 
@@ -41,7 +43,14 @@ const THREADS: usize = 3;
 impl Suite {
     /// An empty suite.
     pub fn new(name: &'static str) -> Self {
-        Self { name, tests: Vec::new() }
+        Self { name, patience: PATIENCE, tests: Vec::new() }
+    }
+
+    /// How long a test may take, where that is longer than usual.
+    #[must_use]
+    pub fn patience(mut self, patience: Duration) -> Self {
+        self.patience = patience;
+        self
     }
 
     /// Adds a test.
@@ -72,7 +81,8 @@ impl Suite {
     pub fn run(self) -> ExitCode {
         let mut arguments = Arguments::from_args();
         arguments.test_threads = arguments.test_threads.or(Some(THREADS));
-        let trials = self.tests.into_iter().map(Test::into_trial).collect();
+        let patience = asked_patience().unwrap_or(self.patience);
+        let trials = self.tests.into_iter().map(|test| test.into_trial(patience)).collect();
         if arguments.list {
             return libtest_mimic::run(&arguments, trials).exit_code();
         }
@@ -80,7 +90,7 @@ impl Suite {
         runtime().block_on(help::warm_up());
         let before = Before::look();
         let conclusion = libtest_mimic::run(&arguments, trials);
-        let left = runtime().block_on(before.left(Duration::from_secs(2)));
+        let left = runtime().block_on(before.left(GRACE));
         if left.is_empty() {
             return conclusion.exit_code();
         }
@@ -104,7 +114,7 @@ impl Test {
         Self { name, needs, body: Box::new(|| Box::pin(async { body().await.passed() })) }
     }
 
-    fn into_trial(self) -> Trial {
+    fn into_trial(self, patience: Duration) -> Trial {
         for need in self.needs {
             let Some(what) = need.missing() else { continue };
             if need.is_required() {
@@ -119,7 +129,6 @@ impl Test {
             static ROOM: RwLock<()> = RwLock::new(());
             let _together = (!alone).then(|| ROOM.read().unwrap_or_else(PoisonError::into_inner));
             let _alone = alone.then(|| ROOM.write().unwrap_or_else(PoisonError::into_inner));
-            let patience = patience();
             runtime().block_on(async {
                 tokio::time::timeout(patience, (self.body)())
                     .await
@@ -169,7 +178,7 @@ impl std::fmt::Debug for Test {
 }
 
 /// `BELLJAR_TEST_PATIENCE` names other seconds, for a soak that was asked to be long.
-fn patience() -> Duration {
-    let asked = std::env::var("BELLJAR_TEST_PATIENCE").ok().and_then(|text| text.parse().ok());
-    asked.map_or(PATIENCE, Duration::from_secs)
+fn asked_patience() -> Option<Duration> {
+    let asked = std::env::var("BELLJAR_TEST_PATIENCE").ok()?;
+    asked.parse().ok().map(Duration::from_secs)
 }

@@ -16,7 +16,7 @@ const MIB: u64 = 1024 * 1024;
 /// The first Landlock ABI with scopes came with Linux 6.12.
 const LINUX_WITH_SCOPES: (u32, u32) = (6, 12);
 /// Dying takes its time where a processor is emulated.
-const SOON: Duration = Duration::from_secs(4);
+const SOON: Duration = Duration::from_secs(10);
 
 /// One sentence that has to be true.
 #[derive(Clone, Copy, Debug)]
@@ -179,16 +179,26 @@ async fn processor_time_is_limited_for_the_whole_tree(_: Caller) {
         run_with("bash", short, "for i in 1 2 3; do (while :; do :; done) & done; wait").await;
     expect(&outcome, "cpu_time");
     let cpu = outcome.usage.cpu;
-    assert!(cpu >= Duration::from_secs(1) && cpu < Duration::from_secs(3), "{cpu:?}");
+    assert!(cpu >= Duration::from_secs(1) && cpu < Duration::from_secs(6), "{cpu:?}");
 }
 
 async fn processes_are_limited(_: Caller) {
-    let few = Limits { processes: 12, wall: Duration::from_secs(2), ..limits() };
-    let outcome = run_with("bash", few, "for i in {1..40}; do sleep 60 & done; wait").await;
-    expect(&outcome, "wall_time");
+    let few = Limits { processes: 12, ..limits() };
+    let sandbox = sandbox("bash").limits(few).build().expect("a sandbox");
+    let mut run = sandbox.start("for i in {1..40}; do sleep 60 & done; wait").await.expect("a run");
+    let mut said = Vec::new();
+    // It tries again after a second, and would do so for a long time.
+    while !String::from_utf8_lossy(&said).contains("Resource temporarily unavailable") {
+        match run.output().await {
+            Some(Chunk::Stderr(bytes)) => said.extend(bytes),
+            Some(_) => {}
+            None => panic!("no refusal, but {}", String::from_utf8_lossy(&said)),
+        }
+    }
+    let outcome = run.kill().await.expect("an outcome");
+    expect(&outcome, "cancelled");
     let peak = outcome.usage.processes_peak;
     assert!((11..=12).contains(&peak), "{peak}");
-    assert!(stderr(&outcome).contains("Resource temporarily unavailable"), "{outcome:?}");
 }
 
 async fn time_is_limited(_: Caller) {
@@ -290,7 +300,7 @@ async fn nothing_left(before: Before) {
 async fn eventually(what: &str, is_true: impl Fn() -> bool) {
     let started = Instant::now();
     while !is_true() {
-        assert!(started.elapsed() < Duration::from_secs(10), "{what} never came");
+        assert!(started.elapsed() < Duration::from_secs(30), "{what} never came");
         tokio::time::sleep(Duration::from_millis(20)).await;
     }
 }

@@ -25,8 +25,10 @@ struct Console {
     told: HashMap<(String, String), String>,
 }
 
-/// Emulation is some twenty times slower than a processor.
-const PATIENCE: Duration = Duration::from_secs(150);
+/// Emulation is some twenty times slower than a processor, whose speed is anybody's guess.
+const PATIENCE: Duration = Duration::from_secs(500);
+/// Of a test that asks: another one may have begun to boot another machine.
+pub(crate) const PATIENCE_OF_A_TEST: Duration = Duration::from_mins(10);
 
 impl Machine {
     pub(crate) fn new(kernel: PathBuf) -> Self {

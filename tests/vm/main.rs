@@ -24,7 +24,7 @@ use std::sync::Arc;
 use belljar_tests::{Need, Suite};
 
 use self::guest::Caller;
-use self::machine::Machine;
+use self::machine::{Machine, PATIENCE_OF_A_TEST};
 
 fn main() -> ExitCode {
     if std::process::id() == 1 {
@@ -34,7 +34,7 @@ fn main() -> ExitCode {
         return part.play();
     }
     let kernels = kernels();
-    let mut suite = Suite::new("vm");
+    let mut suite = Suite::new("vm").patience(PATIENCE_OF_A_TEST);
     if kernels.is_empty() {
         suite = suite.test("cgroup v2, delegated", &[Need::Vm], || async {
             Err::<(), _>("BELLJAR_TEST_VM has no kernel: boot/vmlinuz-*")

@@ -2,7 +2,8 @@
 
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking, and says so")]
 
-use std::io::stdin;
+use std::fs::{self, DirEntry};
+use std::io::{self, stdin};
 use std::os::fd::AsRawFd;
 use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
@@ -14,8 +15,9 @@ use nix::sys::socket::{MsgFlags, send};
 
 /// Longer than any test.
 const FOR_EVER: Duration = Duration::from_mins(1);
-/// A real worker is confined by then.
-const CONFINED_WITHIN: Duration = Duration::from_millis(500);
+/// Once a process of this name is below a real worker, its payload runs: whatever a native program
+/// is called outside, that is the file it is executed from.
+const PAYLOAD: &str = "program";
 
 fn main() {
     let name = PathBuf::from(std::env::args_os().next().unwrap());
@@ -38,15 +40,13 @@ fn main() {
             child.wait().unwrap();
         }
         "late-garbage" => {
-            let mut real = real();
-            sleep(CONFINED_WITHIN);
+            let mut real = running();
             say(b"garbage");
             real.wait().unwrap();
             return;
         }
         "flood" => {
-            let mut real = real();
-            sleep(CONFINED_WITHIN);
+            let mut real = running();
             for number in 0.. {
                 let denial = Denial { call: 41, args: [number; 6], errno: 1 };
                 report(&Report::Denied(denial));
@@ -70,8 +70,41 @@ fn say(bytes: &[u8]) {
     }
 }
 
-/// The worker of the same build, on the same socket.
-fn real() -> Child {
+/// The worker of the same build, on the same socket, once its payload runs.
+fn running() -> Child {
     let here = std::env::current_exe().unwrap();
-    Command::new(here.with_file_name("belljar-worker")).spawn().unwrap()
+    let mut real = Command::new(here.with_file_name("belljar-worker")).spawn().unwrap();
+    while real.try_wait().unwrap().is_none() && !has_payload(real.id()) {
+        sleep(Duration::from_millis(5));
+    }
+    real
+}
+
+fn has_payload(worker: u32) -> bool {
+    let processes: Vec<Process> = fs::read_dir("/proc").unwrap().filter_map(process).collect();
+    let mut above = vec![worker];
+    while let Some(parent) = above.pop() {
+        for process in processes.iter().filter(|process| process.parent == parent) {
+            if process.name == PAYLOAD {
+                return true;
+            }
+            above.push(process.pid);
+        }
+    }
+    false
+}
+
+struct Process {
+    pid: u32,
+    parent: u32,
+    name: String,
+}
+
+fn process(entry: io::Result<DirEntry>) -> Option<Process> {
+    let entry = entry.ok()?;
+    let pid = entry.file_name().to_str()?.parse().ok()?;
+    let stat = fs::read_to_string(entry.path().join("stat")).ok()?;
+    let (name, rest) = stat.split_once('(')?.1.rsplit_once(") ")?;
+    let parent = rest.split(' ').nth(1)?.parse().ok()?;
+    Some(Process { pid, parent, name: name.to_owned() })
 }

@@ -35,6 +35,8 @@ pub trait Passes {
 
 /// A test that takes longer hangs, and a hanging test is a leaking jar.
 const PATIENCE: Duration = Duration::from_mins(3);
+/// Jars die behind the answers of their runs; nobody waits for longer than it takes.
+const GRACE: Duration = Duration::from_secs(10);
 /// Half of them wait for a clock at any time.
 const THREADS: usize = 3;
 
@@ -80,7 +82,7 @@ impl Suite {
         runtime().block_on(help::warm_up());
         let before = Before::look();
         let conclusion = libtest_mimic::run(&arguments, trials);
-        let left = runtime().block_on(before.left(Duration::from_secs(2)));
+        let left = runtime().block_on(before.left(GRACE));
         if left.is_empty() {
             return conclusion.exit_code();
         }

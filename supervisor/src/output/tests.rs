@@ -122,7 +122,7 @@ async fn a_drip_is_gathered_and_a_flood_leaves_others_their_turn() {
     });
     writing.join().unwrap();
     assert_eq!(event, CaptureEvent::Closed);
-    // However slow the writer is, it rests after each, but for the first ones, whose rests grow.
+    // However slow the writer is, a rest follows each; those that follow the first ones are shorter.
     let most = u128::from(DRIPS_AT_ONCE) + 8 + spent.as_millis() / LONGEST_REST.as_millis();
     assert!(chunks <= most, "{chunks} wake-ups for 150 bytes in {spent:?}");
 

@@ -51,7 +51,8 @@ fn signal(outcome: &Outcome) -> Option<i32> {
 
 /// Neither a limit nor whoever holds the output may delay the end.
 fn ended_in_time(attack: &Attack, outcome: &Outcome) {
-    const SLACK: Duration = Duration::from_millis(500);
+    // The supervisor, too, has to be given a processor.
+    const SLACK: Duration = Duration::from_secs(3);
     let most = attack.limits().wall + SLACK;
     assert!(outcome.usage.wall <= most, "{:?} is more than {most:?}", outcome.usage.wall);
 }

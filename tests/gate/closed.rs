@@ -2,12 +2,13 @@
 
 use std::net::IpAddr;
 use std::slice;
+use std::sync::Arc;
 
 use belljar::{Allowed, Egress, Network, Source};
 use belljar_tests::{Test, expect, sandbox, stdout, tests};
 
 use crate::clients::{asking, grants, run_granted};
-use crate::places::{HERE, Names, Server, says};
+use crate::places::{HERE, Names, Server, answer_request, says};
 
 pub(crate) fn tests() -> Vec<Test> {
     tests![
@@ -51,8 +52,13 @@ async fn a_redirect_to_what_was_not_granted_leads_nowhere() {
 
 async fn a_name_that_changes_its_meaning_is_judged_again() {
     let metadata: IpAddr = [169, 254, 169, 254].into();
-    let names = Names::new(&[("a.test", vec![vec![HERE], vec![metadata]])]).await;
-    let server = Server::new(says("first")).await;
+    let names = Arc::new(Names::new(&[("a.test", vec![vec![HERE], vec![metadata]])]).await);
+    let changing = Arc::clone(&names);
+    let server = Server::serving(move |stream| {
+        changing.change("a.test");
+        answer_request(stream, says("first"))
+    })
+    .await;
     let a = format!("a.test:{}", server.port);
     let outcome =
         run_granted("python", &names, slice::from_ref(&a), asking(&[a.clone(), a.clone()])).await;

@@ -15,11 +15,12 @@ use tokio::task::JoinHandle;
 /// dropped.
 pub(crate) struct Names {
     address: SocketAddr,
+    records: Arc<Mutex<HashMap<String, Answers>>>,
     asked: Arc<Mutex<HashMap<String, usize>>>,
     task: JoinHandle<()>,
 }
 
-/// What a name means: one answer after the other, the last for ever.
+/// What a name means: one answer until it [changes](Names::change), and then the next.
 pub(crate) type Answers = Vec<Vec<IpAddr>>;
 
 /// A server of HTTP that counts who came. Gone when dropped.
@@ -37,8 +38,9 @@ impl Names {
         let address = socket.local_addr().expect("its address");
         let asked = Arc::new(Mutex::new(HashMap::new()));
         let records = records.iter().map(|(name, answers)| ((*name).to_owned(), answers.clone()));
-        let task = tokio::spawn(serve_names(socket, records.collect(), Arc::clone(&asked)));
-        Self { address, asked, task }
+        let records = Arc::new(Mutex::new(records.collect()));
+        let task = tokio::spawn(serve_names(socket, Arc::clone(&records), Arc::clone(&asked)));
+        Self { address, records, asked, task }
     }
 
     /// Names that all mean this machine.
@@ -53,6 +55,14 @@ impl Names {
             allowed: Allowed::Anything,
             open_ranges: vec!["127.0.0.0/8".parse().expect("a range")],
             resolver: Some(self.address),
+        }
+    }
+
+    /// Lets a name mean what it means next. A question may be repeated: that is no change.
+    pub(crate) fn change(&self, name: &str) {
+        let mut records = self.records.lock().expect("no panic");
+        if let Some(turns) = records.get_mut(name).filter(|turns| turns.len() > 1) {
+            turns.remove(0);
         }
     }
 
@@ -148,22 +158,19 @@ pub(crate) async fn read_head(stream: &mut (impl AsyncRead + Unpin)) -> io::Resu
 
 async fn serve_names(
     socket: UdpSocket,
-    mut records: HashMap<String, Answers>,
+    records: Arc<Mutex<HashMap<String, Answers>>>,
     asked: Arc<Mutex<HashMap<String, usize>>>,
 ) {
     let mut query = [0; 512];
     while let Ok((length, from)) = socket.recv_from(&mut query).await {
         let Some((name, kind, end)) = question(&query[..length]) else { continue };
-        let answers = records.get_mut(&name).map(|turns| {
+        let turn = records.lock().expect("no panic").get(&name).map(|turns| turns.first().cloned());
+        let answers = turn.map(|turn| {
             if kind == A {
                 *asked.lock().expect("no panic").entry(name).or_default() += 1;
             }
             let of_this_kind = |address: &IpAddr| (kind == A) == address.is_ipv4();
-            let turn = turns.first().cloned().unwrap_or_default();
-            if kind == A && turns.len() > 1 {
-                turns.remove(0);
-            }
-            turn.into_iter().filter(of_this_kind).collect()
+            turn.unwrap_or_default().into_iter().filter(of_this_kind).collect()
         });
         let answer = answer(&query[..end], answers);
         // Who does not want it any more does not get it.

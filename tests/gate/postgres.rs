@@ -1,9 +1,10 @@
 //! A client of `PostgreSQL`, and a real server.
 
+use std::fs;
 use std::net::TcpListener;
 use std::os::unix::fs::chown;
 use std::os::unix::process::CommandExt;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
@@ -22,55 +23,70 @@ pub(crate) fn tests() -> Vec<Test> {
 
 /// It refuses to be root.
 const NOBODY: u32 = 65534;
+const DATA: &str = "data";
 
 struct Server {
     port: u16,
     child: Child,
-    _directory: TempDir,
+    directory: TempDir,
 }
 
 impl Server {
-    fn start() -> Self {
+    /// One that is ready.
+    async fn start() -> Self {
         let directory = scratch();
-        let data = directory.path().join("data");
-        let programs = postgres().expect("what the test needs");
-        let as_somebody = |program: &str| {
-            let mut command = Command::new(programs.join(program));
-            if geteuid().is_root() {
-                command.uid(NOBODY).gid(NOBODY);
-            }
-            command.current_dir(directory.path()).stdin(Stdio::null()).stdout(Stdio::null());
-            command.stderr(Stdio::null());
-            command
-        };
-        if geteuid().is_root() {
-            chown(directory.path(), Some(NOBODY), Some(NOBODY)).expect("its own directory");
-        }
-        let made = as_somebody("initdb")
-            .args(["--no-sync", "--auth=trust", "--username=app", "--encoding=UTF8", "--pgdata"])
-            .arg(&data)
-            .status();
-        assert!(made.expect("initdb").success());
-        let port = {
-            let taken = TcpListener::bind((HERE, 0)).expect("a port");
-            taken.local_addr().expect("its number").port()
-        };
-        let child = as_somebody("postgres")
-            .args(["-c", "listen_addresses=127.0.0.1", "-c", "unix_socket_directories="])
-            .args(["-c", "fsync=off", "-p", &port.to_string(), "-D"])
-            .arg(&data)
-            .spawn()
-            .expect("a server");
-        Self { port, child, _directory: directory }
-    }
-
-    async fn await_ready(&self) {
+        make_cluster(directory.path());
+        let (port, child) = launch(directory.path());
+        let mut server = Self { port, child, directory };
         let until = Instant::now() + Duration::from_mins(1);
-        while tokio::net::TcpStream::connect((HERE, self.port)).await.is_err() {
+        while !server.is_ready() {
             assert!(Instant::now() < until, "the server does not listen");
+            if server.child.try_wait().expect("its own child").is_some() {
+                // Its port was free a moment ago, and became somebody else's.
+                (server.port, server.child) = launch(server.directory.path());
+            }
             tokio::time::sleep(Duration::from_millis(50)).await;
         }
+        server
     }
+
+    /// By its own word: whoever answers at the port may be another.
+    fn is_ready(&self) -> bool {
+        let status = fs::read_to_string(self.directory.path().join(DATA).join("postmaster.pid"));
+        status.is_ok_and(|status| status.lines().last().is_some_and(|it| it.trim() == "ready"))
+    }
+}
+
+fn make_cluster(directory: &Path) {
+    if geteuid().is_root() {
+        chown(directory, Some(NOBODY), Some(NOBODY)).expect("its own directory");
+    }
+    let made = as_somebody("initdb", directory)
+        .args(["--no-sync", "--auth=trust", "--username=app", "--encoding=UTF8", "--pgdata", DATA])
+        .status();
+    assert!(made.expect("initdb").success());
+}
+
+fn launch(directory: &Path) -> (u16, Child) {
+    let port = {
+        let taken = TcpListener::bind((HERE, 0)).expect("a port");
+        taken.local_addr().expect("its number").port()
+    };
+    let child = as_somebody("postgres", directory)
+        .args(["-c", "listen_addresses=127.0.0.1", "-c", "unix_socket_directories="])
+        .args(["-c", "fsync=off", "-p", &port.to_string(), "-D", DATA])
+        .spawn();
+    (port, child.expect("a server"))
+}
+
+fn as_somebody(program: &str, directory: &Path) -> Command {
+    let programs = postgres().expect("what the test needs");
+    let mut command = Command::new(programs.join(program));
+    if geteuid().is_root() {
+        command.uid(NOBODY).gid(NOBODY);
+    }
+    command.current_dir(directory).stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
+    command
 }
 
 impl Drop for Server {
@@ -84,8 +100,7 @@ impl Drop for Server {
 }
 
 async fn a_client_of_postgres_reaches_its_server() {
-    let server = Server::start();
-    server.await_ready().await;
+    let server = Server::start().await;
     let names = Names::here(&["db.test"]).await;
     let code = format!(
         "import psycopg, time\n\

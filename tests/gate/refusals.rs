@@ -198,8 +198,12 @@ async fn a_door_at_every_address_lets_nobody_through_but_to_what_was_granted() {
     );
     let verdicts = outcome.network.expect("it had one").connections;
     let verdicts: Vec<_> = verdicts.iter().map(|connection| connection.verdict).collect();
-    let wanted = ["not_granted", "refused_address", "not_granted", "refused_address", "closed"];
-    assert_eq!(verdicts, wanted);
+    let wanted = ["not_granted", "refused_address", "not_granted", "refused_address"];
+    // The last may still be open when its run is over.
+    let [refused @ .., "closed" | "run_ended"] = &verdicts[..] else {
+        unreachable!("{verdicts:?}")
+    };
+    assert_eq!(refused, wanted);
 }
 
 /// What a hint says works: the same program with that grant gets there.

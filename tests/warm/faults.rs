@@ -3,12 +3,14 @@
 use std::fs::{self, Permissions};
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
+use std::process::Command;
 use std::time::{Duration, Instant};
 
-use belljar::{Sandbox, Start, Template, Warm, Warmth};
+use belljar::{Error, Outcome, Sandbox, Start, Template, Warm, Warmth};
 use belljar_tests::{Before, Test, expect, limits, sandbox, stdout, tests};
+use tokio::task::JoinHandle;
 
-use crate::kinds::{FORKED, JAR, PRIMED, few, python_with, warm};
+use crate::kinds::{FORKED, JAR, PRIMED, described, few, python_with, warm};
 use crate::processes::{self, Process};
 
 pub(crate) fn tests() -> Vec<Test> {
@@ -33,8 +35,11 @@ pub(crate) fn tests() -> Vec<Test> {
 
 /// Overwrites a program as a package manager does.
 pub(crate) fn install(path: &Path, bytes: &[u8]) {
-    let aside = path.with_extension("new");
-    fs::write(&aside, bytes).unwrap();
+    let (written, aside) = (path.with_extension("bytes"), path.with_extension("new"));
+    fs::write(&written, bytes).unwrap();
+    // Copied by a process that is gone before anybody starts the copy: a file that is open for
+    // writing somewhere cannot be executed.
+    assert!(Command::new("cp").args([&written, &aside]).status().unwrap().success());
     fs::set_permissions(&aside, Permissions::from_mode(0o755)).unwrap();
     fs::rename(aside, path).unwrap();
 }
@@ -63,6 +68,8 @@ pub(crate) async fn await_generation(sandbox: &Sandbox, number: u64, code: &str)
         tokio::time::sleep(Duration::from_millis(50)).await;
     }
 }
+
+type Begun = (Instant, Result<Outcome, Error>);
 
 fn preloading(text: &str) -> Sandbox {
     let template = Template::default().preload(["premade"]);
@@ -133,6 +140,20 @@ async fn a_preload_that_prints_is_not_heard() {
     sandbox.close().await;
 }
 
+/// Starts a run every now and then; when each was, and what came of it.
+fn one_after_the_other(sandbox: &Sandbox, runs: u64) -> Vec<JoinHandle<Begun>> {
+    let start = |number| {
+        let sandbox = sandbox.clone();
+        tokio::spawn(async move {
+            tokio::time::sleep(Duration::from_millis(number * 25)).await;
+            let started = Instant::now();
+            let code = "import time; time.sleep(0.1); print(6 * 7)";
+            (started, sandbox.run(code).await)
+        })
+    };
+    (0..runs).map(start).collect()
+}
+
 /// Runs go on while `victim` is killed. None of them fails that is not in a jar which goes with
 /// it; later ones are forked again.
 async fn outlived(module: &'static str, takes_jars: bool, victim: fn(Process) -> Process) {
@@ -140,25 +161,21 @@ async fn outlived(module: &'static str, takes_jars: bool, victim: fn(Process) ->
     let builder = sandbox("python").warm(few().template(template));
     let sandbox = builder.build().unwrap();
     sandbox.warm_up().await.unwrap();
-    let mut runs = Vec::new();
-    for number in 0..24 {
-        let sandbox = sandbox.clone();
-        runs.push(tokio::spawn(async move {
-            tokio::time::sleep(Duration::from_millis(number * 25)).await;
-            let started = Instant::now();
-            let code = "import time; time.sleep(0.1); print(6 * 7)";
-            (started, sandbox.run(code).await)
-        }));
-    }
+    let mut runs = one_after_the_other(&sandbox, 16);
     tokio::time::sleep(Duration::from_millis(210)).await;
-    victim(processes::template(module)).kill();
-    // That a keeper is gone is heard of a moment later.
-    let heard = Instant::now() + Duration::from_millis(250);
+    let template = processes::template(module);
+    let keeper = processes::parent_of(&template);
+    victim(template).kill();
+    if takes_jars {
+        keeper.gone().await;
+    }
+    let gone = Instant::now();
+    runs.extend(one_after_the_other(&sandbox, 8));
     let mut failed = Vec::new();
     for run in runs {
         match run.await.unwrap() {
             (_, Ok(outcome)) if stdout(&outcome) == "42\n" => {}
-            (started, Ok(outcome)) if takes_jars && started < heard => {
+            (started, Ok(outcome)) if takes_jars && started < gone => {
                 expect(&outcome, "signalled");
             }
             other => failed.push(format!("{other:?}").chars().take(300).collect::<String>()),
@@ -169,7 +186,7 @@ async fn outlived(module: &'static str, takes_jars: bool, victim: fn(Process) ->
             tokio::time::sleep(Duration::from_millis(100)).await;
         }
     };
-    let again = tokio::time::timeout(Duration::from_secs(15), again).await;
+    let again = tokio::time::timeout(Duration::from_mins(1), again).await;
     let warmth = sandbox.warmth();
     sandbox.close().await;
     assert!(failed.is_empty(), "{} failed: {failed:#?}", failed.len());
@@ -181,29 +198,34 @@ async fn a_killed_template_fails_no_run() {
 }
 
 async fn a_killed_keeper_fails_no_run() {
-    outlived("filecmp", true, |template| processes::keeper_of(&template)).await;
+    outlived("filecmp", true, |template| processes::parent_of(&template)).await;
 }
 
 async fn a_killed_process_above_the_keeper_fails_no_run() {
-    outlived("netrc", true, |template| processes::keeper_of(&processes::keeper_of(&template)))
+    outlived("netrc", true, |template| processes::parent_of(&processes::parent_of(&template)))
         .await;
 }
 
 async fn a_killed_jar_that_waits_fails_no_run() {
-    let sandbox = warm("node");
-    for _ in 0..3 {
+    for deaths in [1, 2] {
+        // Nodes of other tests, and of runs that are over, are none of this one's.
+        let mark = format!("bj-waits-{deaths}");
+        let marked = [("/run/belljar/node/prime.cjs\",\n", format!("\"{mark}\","))];
+        let node = Sandbox::builder(described("node", &marked)).limits(limits());
+        let sandbox = node.warm(Warm::default().min(2).max(2)).build().unwrap();
         sandbox.warm_up().await.unwrap();
-        let waiting = processes::descendants()
-            .into_iter()
-            .filter(|process| process.title.contains("prime.cjs"));
-        // Those of other tests among them wait for nobody else.
-        waiting.take(1).for_each(|process| process.kill());
-        // Its death takes a moment to be heard of.
-        tokio::time::sleep(Duration::from_millis(200)).await;
+        let mut waiting = processes::descendants();
+        waiting.retain(|process| process.title.contains(&mark));
+        assert_eq!(waiting.len(), 2, "{waiting:?}");
+        for process in &waiting[..deaths] {
+            let jar = processes::parent_of(process);
+            process.kill();
+            jar.gone().await;
+        }
         let outcome = sandbox.run("console.log(1)").await.unwrap();
         expect(&outcome, "ok");
+        sandbox.close().await;
     }
-    sandbox.close().await;
 }
 
 async fn a_closed_sandbox_still_runs() {

@@ -23,6 +23,8 @@ pub(crate) fn tests() -> Vec<Test> {
     ]
 }
 
+const PATIENCE: Duration = Duration::from_secs(30);
+
 /// What prints a number in each runtime that something is kept ready for.
 const NUMBERS: [(Kind, &str); 4] = [
     (FORKED, "print(42)"),
@@ -73,8 +75,8 @@ async fn burst(sandbox: &Sandbox, runs: usize) {
 }
 
 /// Waits until as much waits as the test says.
-async fn wait_for(sandbox: &Sandbox, patience: Duration, is_so: impl Fn(usize) -> bool) {
-    let until = Instant::now() + patience;
+async fn wait_for(sandbox: &Sandbox, is_so: impl Fn(usize) -> bool) {
+    let until = Instant::now() + PATIENCE;
     while !is_so(sandbox.warmth().unwrap().ready) {
         assert!(Instant::now() < until, "{:?}", sandbox.warmth());
         tokio::time::sleep(Duration::from_millis(50)).await;
@@ -82,11 +84,16 @@ async fn wait_for(sandbox: &Sandbox, patience: Duration, is_so: impl Fn(usize) -
 }
 
 async fn what_waits_too_long_is_let_go() {
-    let warm = Warm::default().min(0).max(4).idle(Duration::from_secs(1));
+    let warm = Warm::default().min(0).max(4).idle(Duration::from_secs(2));
     let sandbox = sandbox("bash").warm(warm).build().unwrap();
-    burst(&sandbox, 4).await;
-    wait_for(&sandbox, Duration::from_secs(5), |ready| ready > 0).await;
-    wait_for(&sandbox, Duration::from_secs(5), |ready| ready == 0).await;
+    let until = Instant::now() + PATIENCE;
+    // On a busy machine it may be forgotten before anything waits; the next one finds a keeper.
+    while sandbox.warmth().unwrap().ready == 0 {
+        assert!(Instant::now() < until, "{:?}", sandbox.warmth());
+        burst(&sandbox, 4).await;
+        tokio::time::sleep(Duration::from_millis(200)).await;
+    }
+    wait_for(&sandbox, |ready| ready == 0).await;
     expect(&sandbox.run("echo 1").await.unwrap(), "ok");
     sandbox.close().await;
 }
@@ -95,7 +102,7 @@ async fn a_burst_is_remembered_for_a_while() {
     let sandbox = sandbox("bash").warm(Warm::default().min(1).max(5)).build().unwrap();
     sandbox.warm_up().await.unwrap();
     burst(&sandbox, 5).await;
-    wait_for(&sandbox, Duration::from_secs(5), |ready| ready >= 3).await;
+    wait_for(&sandbox, |ready| ready >= 3).await;
     sandbox.close().await;
 }
 

@@ -37,7 +37,19 @@ impl Process {
     pub(crate) fn kill(&self) {
         kill(Pid::from_raw(self.pid), Signal::SIGKILL).unwrap();
     }
+
+    /// Returns when it is dead. With the first process of a jar, or of a keeper, so is all below it.
+    pub(crate) async fn gone(&self) {
+        let until = Instant::now() + PATIENCE;
+        while Self::read(self.pid).is_some() {
+            assert!(Instant::now() < until, "it lives on: {self:?}");
+            tokio::time::sleep(Duration::from_millis(2)).await;
+        }
+    }
 }
+
+/// Death takes as long as the machine is busy.
+const PATIENCE: Duration = Duration::from_secs(10);
 
 /// Everything below this process.
 pub(crate) fn descendants() -> Vec<Process> {
@@ -66,14 +78,14 @@ pub(crate) fn template(module: &str) -> Process {
     descendants().into_iter().find(is_it).expect("a template")
 }
 
-/// The keeper of a template.
-pub(crate) fn keeper_of(template: &Process) -> Process {
-    Process::read(template.parent).expect("a keeper")
+/// The keeper of a template, or the first process of the jar of what waits.
+pub(crate) fn parent_of(child: &Process) -> Process {
+    Process::read(child.parent).expect("a parent")
 }
 
-/// Fails unless nothing with `mark` in its title is left within a second.
+/// Fails unless nothing with `mark` in its title is left in a moment.
 pub(crate) async fn none_is_called(mark: &str) {
-    let until = Instant::now() + Duration::from_secs(1);
+    let until = Instant::now() + PATIENCE;
     loop {
         let mut left = descendants();
         left.retain(|process| process.title.contains(mark));

@@ -64,7 +64,7 @@ const ENDINGS: &[Ending] = &[
 fn narrow() -> Limits {
     Limits {
         cpu: Duration::from_secs(1),
-        wall: Duration::from_secs(15),
+        wall: Duration::from_mins(1),
         memory_bytes: 128 << 20,
         stdout_bytes: 100_000,
         stderr_bytes: 100_000,
@@ -89,6 +89,11 @@ async fn is_judged(kind: Kind, row: &'static Ending, pools: Pools) {
         "wall_time" => {
             let brief = Limits { wall: Duration::from_secs(1), ..narrow() };
             pools.get_with(kind.runtime, "brief", brief)
+        }
+        // On a slow machine an interpreter needs a while to fill its memory.
+        "memory" => {
+            let patient = Limits { cpu: Duration::from_secs(5), ..narrow() };
+            pools.get_with(kind.runtime, "patient", patient)
         }
         _ => pools.get_with(kind.runtime, "narrow", narrow()),
     };

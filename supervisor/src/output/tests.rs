@@ -52,12 +52,14 @@ async fn a_stray_holder_of_the_pipe_does_not_delay_the_end() {
 #[tokio::test]
 async fn nothing_is_lost_of_a_drip_that_rests() {
     let (mut capture, mut writer) = capture(100, None);
+    let mut has_rested = false;
     for _ in 0..40 {
         writer.write_all(b"x").unwrap();
         let waited = tokio::time::timeout(Duration::from_millis(1), capture.next()).await;
         assert!(waited.is_err(), "nothing to tell yet");
+        has_rested |= matches!(capture.source, Source::Resting(..));
     }
-    assert!(matches!(capture.source, Source::Resting(..)));
+    assert!(has_rested);
     writer.write_all(b"yz").unwrap();
     assert_eq!(capture.finish().bytes, [vec![b'x'; 40], b"yz".to_vec()].concat());
 }
@@ -108,18 +110,21 @@ async fn a_drip_is_gathered_and_a_flood_leaves_others_their_turn() {
         }
     });
     let mut live = drip.live();
-    let (event, chunks) = tokio::join!(drip.next(), async {
+    let started = Instant::now();
+    let (event, (chunks, spent)) = tokio::join!(drip.next(), async {
         let mut chunks = 0;
         let mut seen = 0;
         while seen < 150 {
             seen += live.next().await.unwrap().len();
             chunks += 1;
         }
-        chunks
+        (chunks, started.elapsed())
     });
     writing.join().unwrap();
     assert_eq!(event, CaptureEvent::Closed);
-    assert!(chunks < 60, "{chunks} wake-ups for 150 bytes");
+    // However slow the writer is, a rest follows each; those that follow the first ones are shorter.
+    let most = u128::from(DRIPS_AT_ONCE) + 8 + spent.as_millis() / LONGEST_REST.as_millis();
+    assert!(chunks <= most, "{chunks} wake-ups for 150 bytes in {spent:?}");
 
     let (mut flooded, writer) = capture(0, None);
     let writing = flood(writer, vec![0; 65_536], 1 << 30);

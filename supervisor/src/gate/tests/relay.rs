@@ -3,6 +3,8 @@ use super::*;
 use std::io::ErrorKind;
 use std::sync::atomic::{AtomicU64, Ordering};
 
+use tokio::net::TcpSocket;
+
 #[tokio::test]
 async fn bytes_pass_both_ways_and_are_counted() {
     let port = echo().await;
@@ -14,7 +16,7 @@ async fn bytes_pass_both_ways_and_are_counted() {
     assert_eq!(&answer, b"hello there");
     stream.shutdown().await.unwrap();
     assert_eq!(rest(&mut stream).await, (Vec::new(), false));
-    tokio::time::sleep(Duration::from_millis(50)).await;
+    until(|| opened.gate.shared.audit.close(Vec::new()).connections[0].verdict == "closed").await;
     let (used, denied) = opened.close();
     assert_eq!(denied, []);
     assert_eq!((used.kind, used.sent_bytes, used.received_bytes), ("gate", 11, 11));
@@ -154,9 +156,10 @@ async fn the_end_of_a_run_ends_what_is_open() {
 
 #[tokio::test]
 async fn nobody_there_is_said() {
-    let listener = Listener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
-    let port = listener.local_addr().unwrap().port();
-    drop(listener);
+    // Nobody else is given the port, and nobody listens there.
+    let taken = TcpSocket::new_v4().unwrap();
+    taken.bind((Ipv4Addr::LOCALHOST, 0).into()).unwrap();
+    let port = taken.local_addr().unwrap().port();
     let opened = Opened::new(&grants(&["gone.test"], port), &Limits::strict()).await;
     let mut stream = connect(port).await;
     assert_eq!(rest(&mut stream).await, (Vec::new(), true));

@@ -45,7 +45,7 @@ async fn heard(said: &[u8], piece: usize) -> (Vec<u8>, &'static str) {
     // It may be broken already.
     drop(stream.shutdown().await);
     rest(&mut stream).await;
-    let all = tokio::time::timeout(Duration::from_secs(5), heard.recv()).await.unwrap().unwrap();
+    let all = tokio::time::timeout(Duration::from_secs(20), heard.recv()).await.unwrap().unwrap();
     until(|| {
         let used = opened.gate.shared.audit.close(Vec::new());
         used.connections[0].verdict != "run_ended"

@@ -1,5 +1,6 @@
 use std::time::Instant;
 
+use crate::rules::hostile::work_of;
 use crate::rules::{Language, Mode, Rules, check};
 
 fn rules(mode: Mode, modules: &[&str]) -> Rules {
@@ -195,8 +196,9 @@ fn what_nests_too_deep_is_refused_in_no_time() {
             let start = Instant::now();
             let found = check(language, &source, &rules(Mode::Restricted, &[]));
             let spent = start.elapsed();
-            // An unoptimised build takes many times what a released one does.
-            assert!(spent.as_millis() < 2000, "{open} {count}: {spent:?}");
+            // An unoptimised build takes many times what a released one does, and a busy machine
+            // takes its time.
+            assert!(spent.as_secs() < 10, "{open} {count}: {spent:?}");
             if count >= 5000 && language == Language::JavaScript {
                 assert!(!found.is_empty(), "{open} {count}");
             }
@@ -270,9 +272,8 @@ fn long_programs_that_do_not_nest_pass() {
 fn a_thousand_lines_cost_little_more_than_their_length() {
     let time = |lines: usize| {
         let source = "const { a, b: [c] } = f(x => x.map((y) => y + 1), `t ${z}`);\n".repeat(lines);
-        let start = Instant::now();
-        assert_eq!(check(Language::JavaScript, &source, &rules(Mode::Standard, &[])).len(), 0);
-        start.elapsed()
+        let rules = rules(Mode::Standard, &[]);
+        work_of(|| assert_eq!(check(Language::JavaScript, &source, &rules).len(), 0))
     };
     time(1000);
     let (short, long) = (time(1000), time(8000));

@@ -3,6 +3,7 @@
 
 mod attend;
 mod check;
+mod idle;
 mod policy;
 mod recent;
 mod sessions;

@@ -3,6 +3,7 @@
 
 mod attend;
 mod check;
+mod idle;
 mod policy;
 mod recent;
 mod sessions;
@@ -164,13 +165,18 @@ impl Broker {
         found.filter(|ticket| &*ticket.tenant == tenant)
     }
 
-    /// It has ended: nothing will happen to it any more.
-    fn retire(&self, ticket: &Arc<Ticket>) {
-        // Who waits for its answer has it already; who does not comes again.
+    /// It has ended, as the history says: nothing will happen to it any more.
+    fn finish(&self, ticket: &Arc<Ticket>, ended: Ended) {
         if ticket.is_detached() {
+            // Who asked for it comes again: it is found with all that happened, at any time.
+            ticket.tell(Told::Ended(ended));
             self.recent().keep(Arc::clone(ticket));
+            self.tickets().remove(&ticket.id);
+        } else {
+            // Whoever hears of the end finds nothing that goes on.
+            self.tickets().remove(&ticket.id);
+            ticket.tell(Told::Ended(ended));
         }
-        self.tickets().remove(&ticket.id);
     }
 
     fn recent(&self) -> MutexGuard<'_, Recent> {
@@ -179,5 +185,62 @@ impl Broker {
 
     fn tickets(&self) -> MutexGuard<'_, HashMap<String, Arc<Ticket>>> {
         self.tickets.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::pin::pin;
+    use std::task::{Context, Wake, Waker};
+
+    use belljar::{Runtimes, Warm};
+    use futures_util::future::poll_immediate;
+
+    use super::*;
+    use crate::json::Problem;
+
+    const TENANT: &str = "ann";
+
+    /// Looks for a run in the very moment in which something is told of it.
+    struct Probe {
+        broker: Arc<Broker>,
+        id: String,
+        found: Mutex<Vec<bool>>,
+    }
+
+    impl Wake for Probe {
+        fn wake(self: Arc<Self>) {
+            let is_there = self.broker.ticket(TENANT, &self.id).is_some();
+            self.found.lock().unwrap().push(is_there);
+        }
+    }
+
+    fn broker() -> Arc<Broker> {
+        let config = Config::default();
+        let limits = (config.limits(), config.ceiling());
+        let sandboxes = Sandboxes::new(Runtimes::builtin(), limits, &[], &Warm::default()).unwrap();
+        let (store, _) = Store::open(None, config.retention()).unwrap();
+        Broker::new(&config, sandboxes, store, Logs::new(1, 1)).unwrap()
+    }
+
+    #[tokio::test]
+    async fn who_hears_of_an_end_finds_what_comes_again_and_nothing_else() {
+        let broker = broker();
+        for is_detached in [false, true] {
+            let id = format!("run-{is_detached}");
+            let (labels, runtime) = (std::collections::BTreeMap::new(), "bash".to_owned());
+            let ticket = Ticket::new(id.clone(), TENANT.into(), runtime, labels, is_detached);
+            broker.tickets().insert(id.clone(), Arc::clone(&ticket));
+            let mut follower = ticket.follow();
+            assert!(poll_immediate(follower.next()).await.is_some(), "it was accepted");
+            let found = Mutex::default();
+            let probe = Arc::new(Probe { broker: Arc::clone(&broker), id: id.clone(), found });
+            let waker = Waker::from(Arc::clone(&probe));
+            let mut next = pin!(follower.next());
+            assert!(next.as_mut().poll(&mut Context::from_waker(&waker)).is_pending());
+            broker.finish(&ticket, Err(Arc::new(Problem::torn())));
+            assert_eq!(*probe.found.lock().unwrap(), [is_detached]);
+            assert_eq!(broker.ticket(TENANT, &id).is_some(), is_detached);
+        }
     }
 }

@@ -42,6 +42,8 @@ pub(crate) struct Keeper {
     serials: AtomicU64,
     generation: u64,
     hearing: JoinHandle<()>,
+    /// Gone with the last handle.
+    handles: watch::Sender<()>,
     _child: Child,
 }
 
@@ -142,6 +144,7 @@ impl Keeper {
             serials: AtomicU64::new(1),
             generation,
             hearing: tokio::spawn(hear(channel, tell)),
+            handles: watch::Sender::new(()),
             _child: child,
         }))
     }
@@ -166,10 +169,11 @@ impl Keeper {
 
     /// Waits, a while, until every jar of this keeper is gone, and it with them.
     pub(crate) async fn outlive_jars(self: Arc<Self>) {
-        let mut state = self.state.clone();
-        // With the last handle goes the keeper; jars hold one each.
+        let mut handles = self.handles.subscribe();
+        // With the last handle goes the keeper; jars hold one each until nothing is left of them,
+        // whether or not it still lives.
         drop(self);
-        drop(timeout(PATIENCE, state.wait_for(|state| *state == State::Gone)).await);
+        drop(timeout(PATIENCE, handles.changed()).await);
     }
 
     /// Raises one jar, and returns when something waits in it that was looked at.

@@ -3,12 +3,12 @@
 
 use std::collections::VecDeque;
 use std::fmt;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::time::{Duration, Instant};
 
 use belljar_protocol::Waiting;
 use tokio::sync::Notify;
-use tokio::task::JoinHandle;
+use tokio::task::{JoinHandle, JoinSet};
 use tokio::time::timeout;
 
 use crate::keeper::{Keeper, Ready, Standing};
@@ -53,6 +53,8 @@ struct Shared {
 struct Inner {
     upkeep: Option<JoinHandle<()>>,
     generation: Option<Generation>,
+    /// That of the generation, and those before it that have jars yet.
+    keepers: Vec<Weak<Keeper>>,
     ready: VecDeque<(u64, Ready)>,
     /// For children that somebody waits for.
     standing: VecDeque<(u64, Standing)>,
@@ -162,26 +164,32 @@ impl Pool {
 
     /// Ends what waits, and the keeper.
     pub(crate) async fn close(&self) {
-        let (upkeep, ready, standing, generation) = {
+        let upkeep = {
             let mut inner = self.shared.lock();
             inner.is_closed = true;
-            let ready = std::mem::take(&mut inner.ready);
-            let standing = std::mem::take(&mut inner.standing);
-            (inner.upkeep.take(), ready, standing, inner.generation.take())
+            inner.upkeep.take()
         };
         if let Some(upkeep) = upkeep {
             upkeep.abort();
             drop(upkeep.await);
         }
+        // From here on nobody founds anything.
+        let (ready, standing, keepers) = {
+            let mut inner = self.shared.lock();
+            inner.generation = None;
+            let ready = std::mem::take(&mut inner.ready);
+            let standing = std::mem::take(&mut inner.standing);
+            (ready, standing, std::mem::take(&mut inner.keepers))
+        };
         for (_, ready) in ready {
             ready.raised.tear_down().await;
         }
         for (_, standing) in standing {
             standing.raised.tear_down().await;
         }
-        if let Some(Generation { keeper, .. }) = generation {
-            keeper.outlive_jars().await;
-        }
+        let keepers = keepers.iter().filter_map(Weak::upgrade);
+        let mut leaving = keepers.map(Keeper::outlive_jars).collect::<JoinSet<_>>();
+        while leaving.join_next().await.is_some() {}
     }
 }
 

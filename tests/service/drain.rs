@@ -16,6 +16,7 @@ pub(crate) fn tests() -> Vec<Test> {
         runs_that_take_longer_are_cancelled(Bash),
         a_second_signal_does_not_wait(Bash),
         an_end_while_it_warms_up_leaves_nothing(Python),
+        an_end_at_the_first_sight_of_the_socket_is_in_order(),
     ]
 }
 
@@ -107,5 +108,23 @@ async fn an_end_while_it_warms_up_leaves_nothing() {
         crate::served::wait(child);
         let found = || groups(Path::new("/sys/fs/cgroup"), &format!("belljar-{pid}-"), 8);
         assert_eq!(found(), Vec::<PathBuf>::new(), "after {millis} ms");
+    }
+}
+
+async fn an_end_at_the_first_sight_of_the_socket_is_in_order() {
+    for _ in 0..20 {
+        let directory = tempfile::tempdir().unwrap();
+        let socket = directory.path().join("s");
+        let serve = ["serve", "--socket", socket.to_str().unwrap()];
+        let mut child = crate::served::belljar(&serve).spawn().unwrap();
+        // Without a pause: it is about what comes right after.
+        while !socket.exists() {
+            assert!(child.try_wait().unwrap().is_none(), "it does not listen");
+        }
+        let signalled = nix::unistd::Pid::from_raw(child.id().cast_signed());
+        nix::sys::signal::kill(signalled, Signal::SIGTERM).unwrap();
+        let status = crate::served::wait(child);
+        assert!(status.success(), "{status}");
+        assert!(!socket.exists(), "it is left behind");
     }
 }

@@ -22,6 +22,7 @@ pub(crate) fn tests() -> Vec<Test> {
         a_call_that_takes_too_long_says_so(Python),
         a_session_that_ends_says_how(Python),
         a_session_that_idles_ends(Bash),
+        a_session_does_not_idle_while_its_call_waits(Bash),
         a_session_that_is_closed_is_gone(Bash),
         no_session_outlives_the_service(Bash),
         what_makes_no_sense_is_refused(Bash),
@@ -216,6 +217,25 @@ async fn a_session_that_idles_ends() {
         is_kept
     });
     assert!(is_kept, "it ends between calls");
+}
+
+async fn a_session_does_not_idle_while_its_call_waits() {
+    let served = Served::start(&["--set", "queue.running=1"]);
+    let mark = mark();
+    let mut first = served.command(&["-r", "bash", "-c", &format!("sleep {mark}")]);
+    let mut first = first.spawn().unwrap();
+    assert!(soon(PATIENCE, || lives(&mark)), "it does not begin");
+    let session = open(&served, &serde_json::json!({ "runtime": "bash", "idle_ms": 2000 }));
+    std::thread::scope(|scope| {
+        let waiting = scope.spawn(|| call(&served, &session, "echo in time"));
+        assert!(soon(PATIENCE, || served.counted("belljar_queued ") == 1), "it does not wait");
+        std::thread::sleep(Duration::from_millis(2200));
+        let (_, row) = served.ask("GET", &session, "");
+        assert!(row.contains(r#""status":"busy""#), "{row}");
+        first.kill().unwrap();
+        assert_eq!(waiting.join().unwrap()["stdout"], "in time\n");
+    });
+    first.wait().unwrap();
 }
 
 async fn a_session_that_is_closed_is_gone() {

@@ -16,6 +16,7 @@ use crate::processes::{self, Process};
 pub(crate) fn tests() -> Vec<Test> {
     tests![
         closing_leaves_nothing(Python, Node, Bash, Alone),
+        closing_waits_for_a_jar_of_an_earlier_template(Python),
         dropping_a_sandbox_leaves_nothing(Python, Bash, Alone),
         a_sandbox_that_is_dropped_at_any_moment_leaves_nothing(Bash, Alone),
         a_dropped_run_leaves_nothing(Python, Alone),
@@ -250,6 +251,22 @@ async fn closing_leaves_nothing() {
         expect(&late.unwrap(), "ok");
         before.unchanged().await;
     }
+}
+
+async fn closing_waits_for_a_jar_of_an_earlier_template() {
+    const LENGTH: Duration = Duration::from_secs(3);
+    let template = Template::default().runs(1);
+    let sandbox = sandbox("python").warm(few().template(template)).build().unwrap();
+    sandbox.warm_up().await.unwrap();
+    let began = Instant::now();
+    let code = format!("import time; time.sleep({})", LENGTH.as_secs());
+    let run = sandbox.start(code).await.unwrap();
+    await_generation(&sandbox, 2, "1").await;
+    sandbox.close().await;
+    assert!(began.elapsed() >= LENGTH, "it is left behind after {:?}", began.elapsed());
+    let outcome = run.wait().await.unwrap();
+    assert_eq!(outcome.start, Start::Forked);
+    expect(&outcome, "ok");
 }
 
 async fn dropping_a_sandbox_leaves_nothing() {

@@ -51,8 +51,7 @@ where
     }
     audit(&ticket, &ended);
     record(broker, &ticket, &ended).await;
-    ticket.tell(Told::Ended(ended));
-    broker.retire(&ticket);
+    broker.finish(&ticket, ended);
 }
 
 async fn run(

@@ -5,10 +5,9 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use belljar::{Answer, Calling, Chunk, Mode, Rules, Session};
-use tokio::sync::watch;
-use tokio::time::{Instant, sleep_until};
+use belljar::{Calling, Chunk, Mode, Rules, Session};
 
+use super::idle::{Use, User};
 use super::{Broker, Phase};
 use crate::json::{
     CallAnswer, CallLimits, CallRequest, Labels, Problem, SessionRequest, SessionRow, Whose,
@@ -39,19 +38,25 @@ pub(crate) struct Kept {
     mode: Mode,
     session: Session,
     calls: AtomicU64,
-    /// When it was used last; nothing while it is.
-    rests_since: watch::Sender<Option<Instant>>,
+    used: Arc<Use>,
     _place: Place,
 }
 
 /// One of the sessions that there may be.
 struct Place(Arc<AtomicU64>);
 
-/// A call that runs, and what it holds. Dropping this interrupts it.
+/// A call, until it is answered. Dropping this interrupts it.
 pub(crate) struct Calls {
     kept: Arc<Kept>,
-    calling: Option<Calling>,
+    running: Option<Running>,
+}
+
+/// A call that runs, and what it holds. Whoever has the answer may call again, on another
+/// connection: before it is told, nothing is held.
+struct Running {
+    calling: Calling,
     turn: Turn,
+    _user: User,
 }
 
 /// Something that happened to a call.
@@ -108,7 +113,7 @@ impl Broker {
             mode: rules.mode,
             session,
             calls: AtomicU64::new(0),
-            rests_since: watch::Sender::new(Some(Instant::now())),
+            used: Use::new(),
             _place: place,
         });
         self.sessions.lock().insert(kept.id.clone(), Arc::clone(&kept));
@@ -140,15 +145,16 @@ impl Broker {
         if kept.session.is_busy() {
             return Err(busy());
         }
+        // From here on: a session does not idle while somebody waits for a turn in it.
+        let user = kept.used.begin();
         // Its memory is that of the session, which was there before.
         let turn = self.queue.admit(tenant, 0).await?;
         let calling =
             kept.session.begin(call).await.map_err(|error| {
                 if kept.session.is_busy() { busy() } else { Problem::from(error) }
             })?;
-        kept.rests_since.send_replace(None);
         kept.calls.fetch_add(1, Ordering::Relaxed);
-        Ok(Calls { kept, calling: Some(calling), turn })
+        Ok(Calls { kept, running: Some(Running { calling, turn, _user: user }) })
     }
 
     /// A session of `tenant`.
@@ -175,18 +181,17 @@ impl Broker {
 async fn keep(broker: Arc<Broker>, kept: Arc<Kept>) {
     tokio::select! {
         ended = kept.session.ended() => drop(ended),
-        () = kept.idles() => drop(kept.session.close().await),
+        () = kept.used.rests_for(kept.idle) => drop(kept.session.close().await),
     }
     broker.sessions.lock().remove(&kept.id);
 }
 
 impl Kept {
     pub(crate) fn row(&self) -> SessionRow {
-        let is_busy = self.rests_since.borrow().is_none();
         SessionRow {
             id: self.id.clone(),
             runtime: self.runtime.clone(),
-            status: if is_busy { "busy" } else { "ready" },
+            status: if self.used.is_made() { "busy" } else { "ready" },
             created_at: rfc3339(self.created_ms),
             expires_at: rfc3339(self.expires_ms),
             idle_ms: u64::try_from(self.idle.as_millis()).unwrap_or(u64::MAX),
@@ -208,21 +213,6 @@ impl Kept {
         self.session.kill().await?;
         Ok(())
     }
-
-    /// Returns when nobody has used it for too long.
-    async fn idles(&self) {
-        let mut rests_since = self.rests_since.subscribe();
-        loop {
-            let since = *rests_since.borrow_and_update();
-            tokio::select! {
-                () = sleep_until(since.unwrap_or_else(Instant::now) + self.idle), if since.is_some() => {
-                    return;
-                }
-                // Its sender is ours.
-                _ = rests_since.changed() => {}
-            }
-        }
-    }
 }
 
 impl Calls {
@@ -233,13 +223,12 @@ impl Calls {
 
     /// What happens next; nothing after the answer. Cancellation safe until the answer.
     pub(crate) async fn next(&mut self) -> Option<Called> {
-        if let Some(chunk) = self.calling.as_mut()?.output().await {
+        if let Some(chunk) = self.running.as_mut()?.calling.output().await {
             return Some(Called::Output(chunk));
         }
-        let answered = self.calling.take()?.answer().await;
-        Some(match answered {
-            Ok(answer) => Called::Answered(Box::new(self.told(answer))),
-            Err(error) => Called::Failed(Box::new(error.into())),
+        Some(match self.running.take()?.answer(&self.kept.id).await {
+            Ok(answer) => Called::Answered(Box::new(answer)),
+            Err(problem) => Called::Failed(Box::new(problem)),
         })
     }
 
@@ -247,21 +236,16 @@ impl Calls {
     ///
     /// # Errors
     /// Our own failures.
-    pub(crate) async fn answer(mut self) -> Result<CallAnswer, Problem> {
-        let calling = self.calling.take().ok_or_else(Problem::torn)?;
-        let answer = calling.answer().await?;
-        Ok(self.told(answer))
-    }
-
-    fn told(&self, answer: Answer) -> CallAnswer {
-        self.turn.used(answer.cpu);
-        CallAnswer::new(&self.kept.id, answer)
+    pub(crate) async fn answer(self) -> Result<CallAnswer, Problem> {
+        self.running.ok_or_else(Problem::torn)?.answer(&self.kept.id).await
     }
 }
 
-impl Drop for Calls {
-    fn drop(&mut self) {
-        self.kept.rests_since.send_replace(Some(Instant::now()));
+impl Running {
+    async fn answer(self, session_id: &str) -> Result<CallAnswer, Problem> {
+        let answer = self.calling.answer().await?;
+        self.turn.used(answer.cpu);
+        Ok(CallAnswer::new(session_id, answer))
     }
 }
 

@@ -27,15 +27,17 @@ pub(super) fn main(options: &ServeOptions) -> Result<ExitCode, Error> {
     listen_to_logs(Some((&logs, &loaded.config.logs.level)))?;
     complain_of_modes(&loaded);
     let config = loaded.config;
-    // Before there is a second thread.
-    let (listening, is_usual) = listening(options, &config)?;
+    // What it finds is taken out of the environment, which only one thread may read then.
+    let handed_over = Listening::handed_over()?;
     let failed = |error| Error::Internal("cannot wait for events".to_owned(), error);
     let events =
         tokio::runtime::Builder::new_multi_thread().enable_all().build().map_err(failed)?;
-    let history = config.history_file(listening.path(), is_usual);
     let served = events.block_on(Box::pin(async {
         hear_children()?;
+        // Whoever sees the socket may ask for an end.
         let mut signals = Signals::new()?;
+        let (listening, is_usual) = listening(handed_over, options, &config)?;
+        let history = config.history_file(listening.path(), is_usual);
         let (warmth, runtimes) = (&options.warmth, options.runtimes.clone());
         let sandboxes = sandboxes(warmth, runtimes, &config, &mut signals).await?;
         let Some(sandboxes) = sandboxes else {
@@ -70,8 +72,12 @@ pub(super) fn main(options: &ServeOptions) -> Result<ExitCode, Error> {
 }
 
 /// Where it listens, and whether that is where a service is looked for.
-fn listening(options: &ServeOptions, config: &Config) -> Result<(Listening, bool), Error> {
-    if let Some(listening) = Listening::handed_over()? {
+fn listening(
+    handed_over: Option<Listening>,
+    options: &ServeOptions,
+    config: &Config,
+) -> Result<(Listening, bool), Error> {
+    if let Some(listening) = handed_over {
         return Ok((listening, true));
     }
     let path = options.socket.clone().or_else(|| given(&config.service.socket));

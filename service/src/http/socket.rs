@@ -2,13 +2,13 @@
 
 use std::env;
 use std::fs::{self, DirBuilder, File, Permissions};
-use std::io;
-use std::os::fd::AsRawFd;
+use std::io::{self, Read, Write};
+use std::os::fd::{AsRawFd, OwnedFd};
 use std::os::unix::fs::{DirBuilderExt, FileTypeExt, MetadataExt, PermissionsExt};
-use std::os::unix::net::UnixListener as StdListener;
+use std::os::unix::net::{UnixListener as StdListener, UnixStream};
 use std::path::{Path, PathBuf};
 use std::thread;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use belljar::Error;
 use listenfd::ListenFd;
@@ -19,8 +19,13 @@ use nix::sys::stat::{Mode, umask};
 use nix::unistd::{Gid, Group, chown, geteuid};
 use tokio::net::UnixListener;
 
-/// How often another one that is starting is waited for, and how long each time.
-const PATIENCE: (u32, Duration) = (50, Duration::from_millis(20));
+/// How often another one that is starting is waited for, and how long each time: longer than that
+/// one waits for somebody in its place.
+const PATIENCE: (u32, Duration) = (100, Duration::from_millis(20));
+/// How long whoever has the socket may say nothing before that is believed.
+const SILENCE: Duration = Duration::from_secs(1);
+/// A service has an answer to this, whoever asks.
+const QUESTION: &[u8] = b"GET /healthz HTTP/1.1\r\nhost: belljar\r\nconnection: close\r\n\r\n";
 const ANYBODY_MAY_WRITE: u32 = 0o022;
 const STICKY: u32 = 0o1000;
 
@@ -77,7 +82,7 @@ impl Listening {
             Ok(found) if !found.file_type().is_socket() => {
                 return Err(Error::Invalid(format!("{shown} is there already, and no socket")));
             }
-            Ok(_) if answers(path).map_err(cannot)? => {
+            Ok(_) if answers(path, SILENCE).map_err(cannot)? => {
                 return Err(Error::Invalid(format!("a service answers on {shown} already")));
             }
             Ok(_) => fs::remove_file(path).map_err(cannot)?,
@@ -181,13 +186,89 @@ fn lock(directory: File) -> io::Result<Flock<File>> {
     Err(io::Error::other("its directory is locked; is another one starting?"))
 }
 
-/// Whether somebody listens, without waiting for one who has too much to do.
-fn answers(path: &Path) -> io::Result<bool> {
-    let flags = SockFlag::SOCK_CLOEXEC | SockFlag::SOCK_NONBLOCK;
-    let trial = socket(AddressFamily::Unix, SockType::Stream, flags, None)?;
-    match connect(trial.as_raw_fd(), &UnixAddr::new(path)?) {
-        Ok(()) | Err(Errno::EAGAIN) => Ok(true),
-        Err(Errno::ECONNREFUSED | Errno::ENOENT) => Ok(false),
-        Err(errno) => Err(errno.into()),
+/// Whether somebody has the socket. What a killed service has just started, and is not executed yet,
+/// still has it as well, and never answers: silence counts only when it lasts.
+fn answers(path: &Path, silence: Duration) -> io::Result<bool> {
+    let until = Instant::now() + silence;
+    loop {
+        let flags = SockFlag::SOCK_CLOEXEC | SockFlag::SOCK_NONBLOCK;
+        let trial = socket(AddressFamily::Unix, SockType::Stream, flags, None)?;
+        match connect(trial.as_raw_fd(), &UnixAddr::new(path)?) {
+            Ok(()) if speaks(trial, until) => return Ok(true),
+            // Nobody accepts, or somebody has too much to do.
+            Ok(()) | Err(Errno::EAGAIN) => {}
+            Err(Errno::ECONNREFUSED | Errno::ENOENT) => return Ok(false),
+            Err(errno) => return Err(errno.into()),
+        }
+        if Instant::now() >= until {
+            return Ok(true);
+        }
+        thread::sleep(PATIENCE.1);
+    }
+}
+
+/// Whether there is an answer in time. With the last one who has the socket goes the connection.
+fn speaks(trial: OwnedFd, until: Instant) -> bool {
+    let patience = until.saturating_duration_since(Instant::now()).max(Duration::from_millis(1));
+    let mut trial = UnixStream::from(trial);
+    let is_set = trial
+        .set_nonblocking(false)
+        .and_then(|()| trial.set_write_timeout(Some(patience)))
+        .and_then(|()| trial.set_read_timeout(Some(patience)));
+    // Who has too many connections says so before anything is asked.
+    drop(trial.write_all(QUESTION));
+    is_set.and_then(|()| trial.read(&mut [0])).is_ok_and(|bytes| bytes > 0)
+}
+
+#[cfg(test)]
+mod tests {
+    use tempfile::TempDir;
+
+    use super::*;
+
+    const LONG: Duration = Duration::from_mins(1);
+
+    fn bound() -> (TempDir, PathBuf, StdListener) {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("s");
+        let listener = StdListener::bind(&path).unwrap();
+        (directory, path, listener)
+    }
+
+    #[test]
+    fn a_socket_that_is_let_go_of_was_nobodys() {
+        let (_directory, path, left_over) = bound();
+        let asking = thread::spawn(move || answers(&path, LONG));
+        // Whoever connects meanwhile is not accepted.
+        thread::sleep(3 * PATIENCE.1);
+        assert!(!asking.is_finished());
+        drop(left_over);
+        assert!(!asking.join().unwrap().unwrap());
+    }
+
+    #[test]
+    fn who_answers_is_believed_at_once_and_who_does_not_in_the_end() {
+        let (_directory, path, listener) = bound();
+        assert!(answers(&path, Duration::from_millis(50)).unwrap());
+        let began = Instant::now();
+        let asking = thread::spawn(move || answers(&path, LONG));
+        let living = thread::spawn(move || {
+            // One of them has been there and gone.
+            for stream in listener.incoming().take(2) {
+                drop(stream.and_then(|mut stream| stream.write_all(b"HTTP/1.1 200 OK")));
+            }
+        });
+        assert!(asking.join().unwrap().unwrap());
+        assert!(began.elapsed() < LONG / 2, "{:?}", began.elapsed());
+        living.join().unwrap();
+    }
+
+    #[test]
+    fn where_nobody_listens_nobody_answers() {
+        let (_directory, path, listener) = bound();
+        drop(listener);
+        assert!(!answers(&path, LONG).unwrap());
+        fs::remove_file(&path).unwrap();
+        assert!(!answers(&path, LONG).unwrap());
     }
 }

@@ -4,7 +4,8 @@ use std::fs::{self, DirBuilder, File, OpenOptions, Permissions};
 use std::io;
 use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
-use std::time::Duration;
+use std::thread;
+use std::time::{Duration, Instant};
 
 use belljar::Error;
 use nix::errno::Errno;
@@ -21,6 +22,9 @@ const LOG_BYTES: i64 = 8 << 20;
 const MOST_CHECKED_BYTES: u64 = 64 << 20;
 /// How long a reader waits while the log is being cut.
 const PATIENCE: Duration = Duration::from_secs(2);
+/// How long somebody may have a history before that is believed, and between two looks. What a
+/// killed service has just started has its lock as well, until it is executed.
+const LEFT_OVER: (Duration, Duration) = (Duration::from_secs(1), Duration::from_millis(10));
 const ANYBODY_MAY_WRITE: u32 = 0o022;
 const STICKY: u32 = 0o1000;
 
@@ -47,7 +51,7 @@ pub(super) fn open(path: &Path) -> Result<Opened, Error> {
         Error::Internal(what, error)
     };
     directory(path)?;
-    let lock = lock(path)?;
+    let lock = lock(path, LEFT_OVER.0)?;
     let bytes = private(path).map_err(cannot)?;
     let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
     let sound = Connection::open_with_flags(path, flags)
@@ -159,19 +163,27 @@ fn directory(path: &Path) -> Result<(), Error> {
 }
 
 /// Beside the file, as `SQLite` has locks of its own on that.
-fn lock(path: &Path) -> Result<Flock<File>, Error> {
+fn lock(path: &Path, patience: Duration) -> Result<Flock<File>, Error> {
     let name = beside(path, ".lock");
     let shown = path.display();
     let cannot = |error: io::Error| {
         Error::Internal(format!("cannot lock the history of runs {shown}"), error)
     };
-    let file = private_file(&name).map_err(cannot)?;
-    Flock::lock(file, FlockArg::LockExclusiveNonblock).map_err(|(_, errno)| match errno {
-        Errno::EWOULDBLOCK => Error::Invalid(format!(
-            "another service has the history of runs {shown}: stop it, or name another file"
-        )),
-        errno => cannot(errno.into()),
-    })
+    let mut file = private_file(&name).map_err(cannot)?;
+    let until = Instant::now() + patience;
+    loop {
+        match Flock::lock(file, FlockArg::LockExclusiveNonblock) {
+            Ok(lock) => return Ok(lock),
+            Err((unlocked, Errno::EWOULDBLOCK)) if Instant::now() < until => file = unlocked,
+            Err((_, Errno::EWOULDBLOCK)) => {
+                return Err(Error::Invalid(format!(
+                    "another service has the history of runs {shown}: stop it, or name another file"
+                )));
+            }
+            Err((_, errno)) => return Err(cannot(errno.into())),
+        }
+        thread::sleep(LEFT_OVER.1);
+    }
 }
 
 /// Makes the file, or sees that it is a file of this user; how long it is. `SQLite` gives its
@@ -201,4 +213,26 @@ fn beside(path: &Path, suffix: &str) -> PathBuf {
     let mut name = path.as_os_str().to_owned();
     name.push(suffix);
     name.into()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_lock_that_is_let_go_of_is_taken() {
+        const LONG: Duration = Duration::from_mins(1);
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("history.sqlite");
+        let left_over = lock(&path, Duration::ZERO).unwrap();
+        assert!(matches!(lock(&path, Duration::ZERO), Err(Error::Invalid(_))));
+        thread::scope(|scope| {
+            let next = scope.spawn(|| lock(&path, LONG));
+            // For as long as a look takes, and not until the next has patience no more.
+            thread::sleep(3 * LEFT_OVER.1);
+            assert!(!next.is_finished());
+            drop(left_over);
+            next.join().unwrap().unwrap();
+        });
+    }
 }

@@ -152,6 +152,8 @@ impl Shared {
         match founded {
             Ok(generation) => {
                 inner.generations = generation.number;
+                inner.keepers.retain(|keeper| keeper.strong_count() > 0);
+                inner.keepers.push(Arc::downgrade(&generation.keeper));
                 inner.generation = Some(generation);
             }
             Err(error) => {

@@ -23,7 +23,7 @@ mod generation;
 mod work;
 
 use demand::Demand;
-use generation::Generation;
+use generation::{Generation, Origin};
 
 /// Between two looks at what can change by itself: age, memory, what is installed.
 const LOOK: Duration = Duration::from_millis(500);
@@ -55,9 +55,9 @@ struct Inner {
     generation: Option<Generation>,
     /// That of the generation, and those before it that have jars yet.
     keepers: Vec<Weak<Keeper>>,
-    ready: VecDeque<(u64, Ready)>,
+    ready: VecDeque<(Arc<Origin>, Ready)>,
     /// For children that somebody waits for.
-    standing: VecDeque<(u64, Standing)>,
+    standing: VecDeque<(Arc<Origin>, Standing)>,
     raising: usize,
     demand: Demand,
     generations: u64,
@@ -110,10 +110,10 @@ impl Pool {
             }
             Waiting::Forked => !needs_jar,
         };
-        if let Some(ready) = shared.pop(suits) {
+        if let Some(ready) = shared.pop(launch, suits) {
             return Some(ready);
         }
-        let (keeper, wanted, standing) = shared.raise_now(suits)?;
+        let (keeper, wanted, standing) = shared.raise_now(launch, suits)?;
         let ready = match standing {
             Some(standing) => keeper.fork(standing, true).await,
             None => keeper.raise(wanted).await,
@@ -236,18 +236,21 @@ impl Shared {
         })
     }
 
-    /// The oldest that suits and still lives.
-    fn pop(&self, suits: impl Fn(Waiting) -> bool) -> Option<Ready> {
+    /// The oldest that suits and still lives. Other runs come and go between any two looks at the
+    /// pool: what a jar was made for is compared in the moment in which it is taken.
+    fn pop(&self, launch: &Launch, suits: impl Fn(Waiting) -> bool) -> Option<Ready> {
         let mut inner = self.lock();
         inner.demand.arrived(Instant::now());
-        let current = inner.generation.as_ref().map(|generation| generation.number);
         let found = loop {
-            let at = inner.ready.iter().position(|(_, ready)| suits(ready.waiting))?;
-            let (number, mut ready) = inner.ready.remove(at)?;
+            let is_one = |(origin, ready): &(Arc<Origin>, Ready)| {
+                origin.serves(launch) && suits(ready.waiting)
+            };
+            let at = inner.ready.iter().position(is_one)?;
+            let (origin, mut ready) = inner.ready.remove(at)?;
             // Whatever it has to say, it ends.
             if matches!(ready.raised.channel.take_waiting(), Ok(None)) {
-                if Some(number) == current
-                    && let Some(generation) = &mut inner.generation
+                if let Some(generation) = &mut inner.generation
+                    && Arc::ptr_eq(&origin, &generation.origin)
                 {
                     generation.taken += 1;
                 }
@@ -263,11 +266,15 @@ impl Shared {
     /// What can be raised in this moment for somebody who waits.
     fn raise_now(
         &self,
+        launch: &Launch,
         suits: impl Fn(Waiting) -> bool,
     ) -> Option<(Arc<Keeper>, Waiting, Option<Standing>)> {
         let mut guard = self.lock();
         let inner = &mut *guard;
         let generation = inner.generation.as_mut()?;
+        if !generation.origin.serves(launch) {
+            return None;
+        }
         let wanted = [Waiting::Forked, Waiting::Empty].into_iter().find(|waiting| {
             suits(*waiting)
                 && (*waiting != Waiting::Forked || generation.waiting == Waiting::Forked)
@@ -276,9 +283,9 @@ impl Shared {
         let mut standing = None;
         while wanted == Waiting::Forked
             && standing.is_none()
-            && let Some((number, jar)) = inner.standing.pop_front()
+            && let Some((origin, jar)) = inner.standing.pop_front()
         {
-            if number == generation.number {
+            if Arc::ptr_eq(&origin, &generation.origin) {
                 standing = Some(jar);
             } else {
                 jar.raised.tear_down_behind(None);

@@ -48,11 +48,12 @@ pub(crate) const KINDS: [Kind; 10] = [
 /// A module beside those of belljar, which a template can be told to import.
 pub(crate) const PREMADE: &str = "import random\ngenerator = random.Random()\n";
 
-const BUILTIN: [(&str, &str); 4] = [
+const BUILTIN: [(&str, &str); 5] = [
     ("python", include_str!("../../supervisor/src/runtime/builtin/python.toml")),
     ("node", include_str!("../../supervisor/src/runtime/builtin/node.toml")),
     ("bash", include_str!("../../supervisor/src/runtime/builtin/bash.toml")),
     ("js", include_str!("../../supervisor/src/runtime/builtin/js.toml")),
+    ("native", include_str!("../../supervisor/src/runtime/builtin/native.toml")),
 ];
 
 const fn kind(

@@ -23,6 +23,7 @@ mod kinds;
 mod life;
 mod marker;
 mod processes;
+mod programs;
 mod random;
 mod rows;
 #[path = "../escape/scenes.rs"]
@@ -41,6 +42,7 @@ fn main() -> ExitCode {
         .with(faults::tests())
         .with(marker::tests())
         .with(rows::tests())
+        .with(programs::tests())
         .with(life::tests())
         .with(verdicts::tests())
         .with(beside::tests())

@@ -1,5 +1,7 @@
 //! Keepers and templates: when one is founded, what with, and when it has had its time.
 
+use std::fs;
+use std::os::unix::fs::MetadataExt;
 use std::sync::{Arc, MutexGuard};
 use std::time::{Duration, Instant};
 
@@ -15,18 +17,42 @@ use crate::runtime::Launch;
 /// How long what is installed may be taken for what it was.
 const STAMP: Duration = Duration::from_millis(50);
 
+/// How files looked: device, inode, and when that changed.
+type Stamp = Vec<Option<(u64, u64, i64, i64)>>;
+
+/// What jars were made from. Each that waits has its own, and serves nobody who wants another.
+#[derive(Debug)]
+pub(super) struct Origin {
+    /// Which generation it is.
+    number: u64,
+    /// Whose jars they are, for a runtime whose jars depend on the program.
+    program: Option<Launch>,
+    /// What they show of the host, and how that looked before the first of them was raised.
+    shown: Vec<Mount>,
+    stamp: Stamp,
+}
+
 /// A keeper, with its template if it has one.
 pub(super) struct Generation {
-    pub(super) number: u64,
+    pub(super) origin: Arc<Origin>,
     pub(super) keeper: Arc<Keeper>,
     /// What waits in its jars.
     pub(super) waiting: Waiting,
     pub(super) since: Instant,
     pub(super) taken: u64,
-    /// What its jars show of the host, and how that looked.
-    pub(super) shown: Vec<Mount>,
-    pub(super) stamp: Vec<Option<(u64, u64, i64, i64)>>,
     pub(super) is_forking: bool,
+}
+
+impl Origin {
+    /// Whether a jar of this origin is one for `launch`.
+    pub(super) fn serves(&self, launch: &Launch) -> bool {
+        self.program.as_ref().is_none_or(|program| share_a_jar(program, launch))
+    }
+
+    /// Whether the jars of both are the same to whoever runs in them.
+    fn is_like(&self, other: &Self) -> bool {
+        self.program == other.program && self.shown == other.shown && self.stamp == other.stamp
+    }
 }
 
 impl Shared {
@@ -34,25 +60,48 @@ impl Shared {
     pub(super) fn check_stamp(&self) {
         let mut inner = self.lock();
         let now = Instant::now();
-        if inner.stamped.is_some_and(|last| now.duration_since(last) < STAMP) {
+        // Whoever has built a program runs it in the next moment.
+        let lasts = if self.settings.interpreter.takes_programs() { Duration::ZERO } else { STAMP };
+        if inner.stamped.is_some_and(|last| now.duration_since(last) < lasts) {
             return;
         }
         inner.stamped = Some(now);
-        let Some(generation) = &inner.generation else { return };
-        if generation.stamp == self.settings.interpreter.stamp(&generation.shown) {
+        // What waits may outlive its generation, and is all alike.
+        let current = inner.generation.as_ref().map(|generation| &generation.origin);
+        let Some(origin) = current.or(inner.ready.front().map(|(origin, _)| origin)) else {
+            return;
+        };
+        if origin.stamp == self.stamp(&origin.shown) {
             return;
         }
-        tracing::info!("the interpreter was changed: what waits is started anew");
+        tracing::info!("what is installed was changed: what waits is started anew");
         self.forget(inner);
+    }
+
+    /// How what jars show of the host looks now.
+    fn stamp(&self, shown: &[Mount]) -> Stamp {
+        let mut stamp = self.settings.interpreter.stamp(shown);
+        // What is in a directory that the caller shows may change, and is seen; which one it is
+        // would not be.
+        let identity = |path: &String| {
+            let status = fs::metadata(path).ok()?;
+            Some((status.dev(), status.ino(), 0, 0))
+        };
+        stamp.extend(self.settings.read_only.iter().map(identity));
+        stamp
     }
 
     /// Whether the jars of this pool are for the program of `launch`; from now on they are.
     pub(super) fn keeps_for(&self, launch: &Launch) -> bool {
+        // A jar with what is there for the sake of secrets is none for other runs.
+        if launch.has_secret_files {
+            return false;
+        }
         let mut inner = self.lock();
-        if inner.program.as_ref().is_some_and(|known| known.mounts == launch.mounts) {
+        if inner.program.as_ref().is_some_and(|known| share_a_jar(known, launch)) {
             return true;
         }
-        inner.program = Some(Launch { files: Vec::new(), ..launch.clone() });
+        inner.program = Some(for_any_task(launch));
         inner.pause_until = None;
         self.forget(inner);
         false
@@ -95,9 +144,12 @@ impl Shared {
     }
 
     /// Starts a keeper, and waits until it can be used.
-    pub(super) async fn found(&self, with_template: bool) -> Result<Generation, Error> {
+    async fn found(
+        &self,
+        program: Option<Launch>,
+        with_template: bool,
+    ) -> Result<Generation, Error> {
         let settings = &self.settings;
-        let program = self.lock().program.clone();
         let reach = Reach::find(settings).await?;
         if !reach.authority.makes_namespaces() {
             return Err(Error::Invalid("jars are kept only where namespaces are".to_owned()));
@@ -108,7 +160,7 @@ impl Shared {
             None => settings.interpreter.ahead(preload, &settings.limits)?,
         };
         let shown = launch.mounts.clone();
-        let stamp = settings.interpreter.stamp(&shown);
+        let stamp = self.stamp(&shown);
         let (jar, contents) = plan::jar(settings, &reach, &launch)?;
         let (prime, waiting) = match prime {
             Prime::Template(_) if !with_template => (Prime::Nothing, Waiting::Empty),
@@ -130,32 +182,34 @@ impl Shared {
             State::Gone => Err(Error::Protocol("a keeper ended at once".to_owned())),
             State::Keeping | State::Warming | State::Forking => {
                 let is_forking = waiting == Waiting::Forked;
-                let (number, taken, since) = (generation, 0, Instant::now());
-                Ok(Generation { number, keeper, waiting, since, taken, shown, stamp, is_forking })
+                let origin = Arc::new(Origin { number: generation, program, shown, stamp });
+                let (taken, since) = (0, Instant::now());
+                Ok(Generation { origin, keeper, waiting, since, taken, is_forking })
             }
         }
     }
 
     /// Puts a new generation in the place of the old, whose jars go on to serve until there are
-    /// new ones.
+    /// new ones. What was wanted when it was begun may be wanted no more when it is ready: then it
+    /// is dropped.
     pub(super) async fn renew(&self) {
-        let is_refused = self.lock().refused.is_some();
-        let founded = match self.found(!is_refused).await {
+        let (program, is_refused) = {
+            let inner = self.lock();
+            (inner.program.clone(), inner.refused.is_some())
+        };
+        let founded = match self.found(program.clone(), !is_refused).await {
             Err(error) if !is_refused => {
                 tracing::warn!(%error, "nothing can be forked");
-                self.lock().refused = Some(error.to_string());
-                self.found(false).await
+                self.refuse(program.as_ref(), &error);
+                self.found(program.clone(), false).await
             }
             founded => founded,
         };
         let mut inner = self.lock();
+        let is_wanted = !inner.is_closed && inner.program == program;
         match founded {
-            Ok(generation) => {
-                inner.generations = generation.number;
-                inner.keepers.retain(|keeper| keeper.strong_count() > 0);
-                inner.keepers.push(Arc::downgrade(&generation.keeper));
-                inner.generation = Some(generation);
-            }
+            _ if !is_wanted => self.wake.notify_one(),
+            Ok(generation) => install(&mut inner, generation),
             Err(error) => {
                 tracing::warn!(%error, "nothing can be kept ready");
                 inner.refused.get_or_insert_with(|| error.to_string());
@@ -164,5 +218,110 @@ impl Shared {
         }
         drop(inner);
         self.changed.notify_waiters();
+    }
+
+    /// Remembers why there is no template, unless it is another program's by now.
+    fn refuse(&self, program: Option<&Launch>, error: &Error) {
+        let mut inner = self.lock();
+        if inner.program.as_ref() == program {
+            inner.refused = Some(error.to_string());
+        }
+    }
+}
+
+/// What waits stays, if it is like what will be raised.
+fn install(inner: &mut Inner, generation: Generation) {
+    let waiting = std::mem::take(&mut inner.ready);
+    for (origin, ready) in waiting {
+        if origin.is_like(&generation.origin) {
+            inner.ready.push_back((origin, ready));
+        } else {
+            ready.raised.tear_down_behind(Some(ready.seen));
+        }
+    }
+    inner.generations = generation.origin.number;
+    inner.keepers.retain(|keeper| keeper.strong_count() > 0);
+    inner.keepers.push(Arc::downgrade(&generation.keeper));
+    inner.generation = Some(generation);
+}
+
+/// Whether a jar that is raised for the one is as good for the other.
+fn share_a_jar(one: &Launch, other: &Launch) -> bool {
+    one.mounts == other.mounts
+        && one.links == other.links
+        && one.exec_scratch == other.exec_scratch
+        && one.delivery == other.delivery
+}
+
+/// What of `launch` is of the jar, and of no task.
+fn for_any_task(launch: &Launch) -> Launch {
+    let own = launch.files.iter().filter(|file| !file.path.starts_with("/work/"));
+    Launch {
+        program: launch.program.clone(),
+        argv: Vec::new(),
+        env: Vec::new(),
+        mounts: launch.mounts.clone(),
+        links: launch.links.clone(),
+        files: own.cloned().collect(),
+        exec_scratch: launch.exec_scratch,
+        delivery: launch.delivery,
+        script: Vec::new(),
+        script_env: Vec::new(),
+        has_secret_files: false,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use belljar_protocol::{Delivery, Link};
+
+    use super::*;
+    use crate::runtime::LaunchFile;
+
+    fn launch(program: &str) -> Launch {
+        let mount = Mount { source: program.to_owned(), target: "/program".to_owned() };
+        let task = |text: &str| vec![text.to_owned()];
+        Launch {
+            program: "/program".to_owned(),
+            argv: task(program),
+            env: vec![("TOKEN".to_owned(), program.to_owned())],
+            mounts: vec![mount],
+            links: Vec::new(),
+            files: ["/work/given", "/run/belljar/own"]
+                .map(|path| LaunchFile { path: path.to_owned(), mode: 0o444, bytes: Vec::new() })
+                .into(),
+            exec_scratch: false,
+            delivery: Delivery::Files,
+            script: task(program),
+            script_env: Vec::new(),
+            has_secret_files: false,
+        }
+    }
+
+    fn origin(program: Option<&Launch>) -> Origin {
+        let program = program.map(for_any_task);
+        Origin { number: 1, program, shown: Vec::new(), stamp: Vec::new() }
+    }
+
+    #[test]
+    fn a_jar_serves_the_program_that_it_was_made_for() {
+        let (one, other) = (launch("/bin/one"), launch("/bin/other"));
+        let of_one = origin(Some(&one));
+        assert!(of_one.serves(&Launch { argv: Vec::new(), env: Vec::new(), ..one.clone() }));
+        let link = Link { path: "/lib".to_owned(), target: "usr/lib".to_owned() };
+        let linked = Launch { links: vec![link], ..one.clone() };
+        let writable = Launch { exec_scratch: true, ..one.clone() };
+        for launch in [&other, &linked, &writable] {
+            assert!(!of_one.serves(launch), "{launch:?}");
+        }
+        assert!(origin(None).serves(&one) && origin(None).serves(&other));
+    }
+
+    #[test]
+    fn nothing_of_a_task_is_kept_for_the_next() {
+        let kept = for_any_task(&launch("/bin/one"));
+        let paths: Vec<_> = kept.files.iter().map(|file| file.path.as_str()).collect();
+        assert_eq!(paths, ["/run/belljar/own"]);
+        assert!(kept.argv.is_empty() && kept.env.is_empty() && kept.script.is_empty());
     }
 }

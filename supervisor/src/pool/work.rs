@@ -7,6 +7,7 @@ use belljar_protocol::Waiting;
 use tokio::sync::Notify;
 use tokio::time::{sleep, timeout};
 
+use super::generation::Origin;
 use super::{EACH_BYTES, LOOK, Shared};
 use crate::keeper::{Keeper, Ready, Standing};
 
@@ -47,17 +48,17 @@ impl Shared {
     }
 
     /// What is to be done next, if there is too little of anything, and not enough hands at work.
-    fn next_task(&self) -> Option<(Arc<Keeper>, u64, Chore)> {
+    fn next_task(&self) -> Option<(Arc<Keeper>, Arc<Origin>, Chore)> {
         let mut inner = self.lock();
         let target = self.target(&inner);
         let generation = inner.generation.as_ref()?;
-        let (number, waiting) = (generation.number, generation.waiting);
+        let (origin, waiting) = (Arc::clone(&generation.origin), generation.waiting);
         let keeper = Arc::clone(&generation.keeper);
         if inner.raising >= HANDS || inner.is_closed {
             return None;
         }
-        let fresh = inner.ready.iter().filter(|(of, _)| *of == number).count();
-        let standing = inner.standing.iter().filter(|(of, _)| *of == number).count();
+        let fresh = inner.ready.iter().filter(|(of, _)| Arc::ptr_eq(of, &origin)).count();
+        let standing = inner.standing.iter().filter(|(of, _)| Arc::ptr_eq(of, &origin)).count();
         let chore = if fresh + inner.raising < target {
             Chore::Raise(waiting)
         } else if waiting == Waiting::Forked && standing + inner.raising < STANDING {
@@ -66,36 +67,36 @@ impl Shared {
             return None;
         };
         inner.raising += 1;
-        Some((keeper, number, chore))
+        Some((keeper, origin, chore))
     }
 
     /// Raises jars for whoever comes next, until there are enough.
     async fn work(&self) {
-        while let Some((keeper, number, chore)) = self.next_task() {
+        while let Some((keeper, origin, chore)) = self.next_task() {
             let done = match chore {
                 Chore::Raise(waiting) => keeper.raise(waiting).await.map(Yield::Ready),
                 Chore::Stand => keeper.stand().await.map(Yield::Standing),
             };
             let mut inner = self.lock();
             inner.raising -= 1;
-            let is_closed = inner.is_closed;
+            // What was forgotten or closed meanwhile has none.
+            let current = inner.generation.as_ref();
+            let is_current = current.is_some_and(|current| Arc::ptr_eq(&current.origin, &origin));
             match done {
-                Ok(Yield::Ready(ready)) if is_closed => {
-                    ready.raised.tear_down_behind(Some(ready.seen));
-                }
-                Ok(Yield::Standing(standing)) if is_closed => {
-                    standing.raised.tear_down_behind(None);
-                }
-                Ok(Yield::Ready(ready)) => {
+                Ok(Yield::Ready(ready)) if is_current => {
                     inner.failures = 0;
                     inner.each_bytes = ready.memory_bytes.max(EACH_BYTES / 4);
-                    inner.ready.push_back((number, ready));
+                    inner.ready.push_back((origin, ready));
                 }
-                Ok(Yield::Standing(standing)) => inner.standing.push_back((number, standing)),
+                Ok(Yield::Standing(standing)) if is_current => {
+                    inner.standing.push_back((origin, standing));
+                }
+                Ok(Yield::Ready(ready)) => ready.raised.tear_down_behind(Some(ready.seen)),
+                Ok(Yield::Standing(standing)) => standing.raised.tear_down_behind(None),
                 Err(error) => {
                     tracing::warn!(%error, "a jar could not be raised ahead");
                     // Whatever made it so, another template may be without it.
-                    if inner.generation.as_ref().is_some_and(|current| current.number == number) {
+                    if is_current {
                         inner.generation = None;
                         inner.fail();
                     }

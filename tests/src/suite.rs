@@ -37,8 +37,6 @@ pub trait Passes {
 
 /// A test that takes longer hangs, and a hanging test is a leaking jar.
 const PATIENCE: Duration = Duration::from_mins(3);
-/// Jars die behind the answers of their runs; nobody waits for longer than it takes.
-const GRACE: Duration = Duration::from_secs(10);
 /// Half of them wait for a clock at any time.
 const THREADS: usize = 3;
 

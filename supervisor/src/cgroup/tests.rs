@@ -171,7 +171,7 @@ fn a_dropped_jar_takes_its_processes_along() {
     let Some(hierarchy) = hierarchy() else { return };
     let jar = Jar::create(&hierarchy, "drop", &Limits::strict(), Staff::InitAndWarden).unwrap();
     let made = directories(&jar);
-    let mut child = start(&jar, "sleep 60; :");
+    let mut child = start(&jar, "sleep 60 & exec sleep 60");
     drop(jar);
     assert_eq!(child.wait().unwrap().signal(), Some(9));
     eventually(|| made.iter().all(|directory| !directory.exists()));
@@ -191,7 +191,7 @@ fn a_sweep_ends_what_a_dead_supervisor_left_and_nothing_else() {
     half.locks.clear();
     half.groups.made.drain(1..).for_each(|directory| fs::remove_dir(directory).unwrap());
     let ours = Jar::create(&hierarchy, "living", &Limits::strict(), Staff::InitAndWarden).unwrap();
-    let mut left = start(&stale, "sleep 60; :");
+    let mut left = start(&stale, "sleep 60 & exec sleep 60");
 
     stale.locks.clear();
     sweep(&hierarchy);

@@ -15,7 +15,7 @@ pub(crate) use self::processes::{born, is_below_a_namespace, parent};
 use crate::cgroup::Counters;
 
 const KILL_WITHIN: Duration = Duration::from_millis(500);
-/// How long a child may have nothing but its parent's memory before it counts as its own: until it
+/// How long a child may seem to use its parent's memory before it counts as its own: until it
 /// executes a program, if it was made by vfork(2).
 const SPAWNING: Duration = Duration::from_millis(250);
 
@@ -38,8 +38,8 @@ pub(crate) struct Tree {
     /// Resident bytes at which the share was last measured for the sake of the peak.
     measured_at_bytes: u64,
     is_share_hidden: bool,
-    /// Since when it is within its limit only if those count for nothing that begin.
-    spawning: Option<Instant>,
+    /// The child without which it was within its limit, and since when.
+    spawning: Option<((i32, u64), Instant)>,
     /// Its sockets are counted apart from those of the host.
     has_own_namespaces: bool,
     /// So are its connections, where it can have any.
@@ -183,26 +183,23 @@ impl Tree {
         let has_grown = resident > self.measured_at_bytes + self.measured_at_bytes / 8;
         if !has_grown && resident < self.memory_limit_bytes / 2 {
             self.counters.memory_bytes = resident;
-            self.spawning = None;
             return;
         }
-        let mapped: HashMap<i32, u64> =
-            members.iter().map(|stat| (stat.pid, stat.mapped_bytes)).collect();
-        let (mut share, mut spawned) = (sockets, 0);
+        let mut shares = HashMap::new();
         for stat in members.iter().filter(|stat| stat.resident_pages > 0) {
-            let own = self.share_of(stat);
-            share += own;
-            // Only where both use the same memory, rather than copies, does nobody's share fall.
-            if mapped.get(&stat.parent) == Some(&stat.mapped_bytes) {
-                spawned += own;
-            }
+            shares.insert(stat.pid, (*stat, self.share_of(stat)));
         }
-        if share > self.memory_limit_bytes && share - spawned <= self.memory_limit_bytes {
-            if self.spawning.get_or_insert_with(Instant::now).elapsed() < SPAWNING {
-                share -= spawned;
+        let mut share = sockets + shares.values().map(|(_, share)| share).sum::<u64>();
+        if share > self.memory_limit_bytes
+            && let Some((child, twice)) = counted_twice(&shares)
+            && share - twice <= self.memory_limit_bytes
+        {
+            let (seen, since) = self.spawning.unwrap_or((child, Instant::now()));
+            let since = if seen == child { since } else { Instant::now() };
+            self.spawning = Some((child, since));
+            if since.elapsed() < SPAWNING {
+                share -= twice;
             }
-        } else {
-            self.spawning = None;
         }
         self.measured_at_bytes = self.measured_at_bytes.max(resident);
         self.counters.memory_bytes = share;
@@ -217,6 +214,19 @@ impl Tree {
             now.map_or(0, |now| now.resident_pages * self.page_bytes)
         })
     }
+}
+
+/// The child that most seems to use the memory of its parent, and how much: as many addresses, and
+/// about as many pages. What both have only copied from each other looks the same, so it is one
+/// child, and no more than its parent has.
+fn counted_twice(shares: &HashMap<i32, (Stat, u64)>) -> Option<((i32, u64), u64)> {
+    let same = |(stat, share): &(Stat, u64)| {
+        let (parent, above) = shares.get(&stat.parent)?;
+        let apart = parent.resident_pages.abs_diff(stat.resident_pages);
+        (parent.mapped_bytes == stat.mapped_bytes && apart <= parent.resident_pages / 8)
+            .then_some(((stat.pid, stat.born), *share.min(above)))
+    };
+    shares.values().filter_map(same).max_by_key(|(_, share)| *share)
 }
 
 impl Ledger {

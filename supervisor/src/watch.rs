@@ -37,6 +37,8 @@ const SLOWEST_TICK: Duration = Duration::from_millis(50);
 const FASTEST_TICK: Duration = Duration::from_millis(5);
 /// One part in so many of the time may be spent looking.
 const LOOKING_PART: u32 = 10;
+/// And of the time that a look takes, one counts if nothing was done in it.
+const WAITING_PART: u32 = 4;
 
 /// Why a wait ended.
 enum Event {
@@ -288,9 +290,10 @@ impl Watch {
 
     /// Reads the counters; whether one of them is a reason to end the run.
     fn look(&mut self, plan: &Plan) -> Option<Intent> {
-        let looked = thread_time();
+        let (began, worked) = (Instant::now(), thread_time());
         self.counters = self.raised.counters();
-        self.look_cost = thread_time().saturating_sub(looked);
+        // What the host did meanwhile is no cost of ours; but a payload may make us wait for it.
+        self.look_cost = thread_time().saturating_sub(worked).max(began.elapsed() / WAITING_PART);
         if self.counters.oom_kills > 0
             || (self.raised.group.is_none()
                 && self.counters.memory_bytes > plan.limits.memory_bytes)
@@ -349,7 +352,7 @@ async fn done(line: Option<&mut Line>) -> Option<u8> {
     }
 }
 
-/// Processor time of this thread. What else the host did meanwhile is no cost of ours.
+/// Processor time of this thread.
 fn thread_time() -> Duration {
     clock_gettime(ClockId::CLOCK_THREAD_CPUTIME_ID).map(Duration::from).unwrap_or_default()
 }

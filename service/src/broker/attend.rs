@@ -51,6 +51,8 @@ where
     }
     audit(&ticket, &ended);
     record(broker, &ticket, &ended).await;
+    // Whoever hears of the end may come again at once.
+    drop(turn);
     broker.finish(&ticket, ended);
 }
 

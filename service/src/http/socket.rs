@@ -85,7 +85,11 @@ impl Listening {
             Ok(_) if answers(path, SILENCE).map_err(cannot)? => {
                 return Err(Error::Invalid(format!("a service answers on {shown} already")));
             }
-            Ok(_) => fs::remove_file(path).map_err(cannot)?,
+            Ok(_) => match fs::remove_file(path) {
+                // Whoever had it took it away meanwhile.
+                Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(cannot(error)),
+                _ => {}
+            },
         }
         let mask = umask(Mode::from_bits_truncate(0o177));
         let bound = StdListener::bind(path);

@@ -12,7 +12,7 @@ use crate::Error;
 use crate::keeper::{Keeper, Keeping, State};
 use crate::plan;
 use crate::reach::Reach;
-use crate::runtime::Launch;
+use crate::runtime::{Launch, LaunchFile};
 
 /// How long what is installed may be taken for what it was.
 const STAMP: Duration = Duration::from_millis(50);
@@ -58,24 +58,27 @@ impl Origin {
 impl Shared {
     /// Forgets everything that was started from what is not installed any more.
     pub(super) fn check_stamp(&self) {
-        let mut inner = self.lock();
-        let now = Instant::now();
         // Whoever has built a program runs it in the next moment.
         let lasts = if self.settings.interpreter.takes_programs() { Duration::ZERO } else { STAMP };
-        if inner.stamped.is_some_and(|last| now.duration_since(last) < lasts) {
-            return;
-        }
-        inner.stamped = Some(now);
-        // What waits may outlive its generation, and is all alike.
-        let current = inner.generation.as_ref().map(|generation| &generation.origin);
-        let Some(origin) = current.or(inner.ready.front().map(|(origin, _)| origin)) else {
-            return;
+        let origin = {
+            let mut inner = self.lock();
+            let now = Instant::now();
+            if inner.stamped.is_some_and(|last| now.duration_since(last) < lasts) {
+                return;
+            }
+            inner.stamped = Some(now);
+            origin_of(&inner)
         };
+        let Some(origin) = origin else { return };
+        // A file system may take its time to answer.
         if origin.stamp == self.stamp(&origin.shown) {
             return;
         }
-        tracing::info!("what is installed was changed: what waits is started anew");
-        self.forget(inner);
+        let inner = self.lock();
+        if origin_of(&inner).is_some_and(|current| Arc::ptr_eq(&current, &origin)) {
+            tracing::info!("what is installed was changed: what waits is started anew");
+            self.forget(inner);
+        }
     }
 
     /// How what jars show of the host looks now.
@@ -229,7 +232,13 @@ impl Shared {
     }
 }
 
-/// What waits stays, if it is like what will be raised.
+/// What waits may outlive its generation, and is all alike.
+fn origin_of(inner: &Inner) -> Option<Arc<Origin>> {
+    let current = inner.generation.as_ref().map(|generation| &generation.origin);
+    current.or(inner.ready.front().map(|(origin, _)| origin)).cloned()
+}
+
+/// What waits stays, if it is like what will be raised, and nothing has to be forked for it.
 fn install(inner: &mut Inner, generation: Generation) {
     let waiting = std::mem::take(&mut inner.ready);
     for (origin, ready) in waiting {
@@ -238,6 +247,9 @@ fn install(inner: &mut Inner, generation: Generation) {
         } else {
             ready.raised.tear_down_behind(Some(ready.seen));
         }
+    }
+    for (_, standing) in std::mem::take(&mut inner.standing) {
+        standing.raised.tear_down_behind(None);
     }
     inner.generations = generation.origin.number;
     inner.keepers.retain(|keeper| keeper.strong_count() > 0);
@@ -251,18 +263,23 @@ fn share_a_jar(one: &Launch, other: &Launch) -> bool {
         && one.links == other.links
         && one.exec_scratch == other.exec_scratch
         && one.delivery == other.delivery
+        && own_files(one).eq(own_files(other))
+}
+
+/// Those of the jar, and of no task.
+fn own_files(launch: &Launch) -> impl Iterator<Item = &LaunchFile> {
+    launch.files.iter().filter(|file| !file.path.starts_with("/work/"))
 }
 
 /// What of `launch` is of the jar, and of no task.
 fn for_any_task(launch: &Launch) -> Launch {
-    let own = launch.files.iter().filter(|file| !file.path.starts_with("/work/"));
     Launch {
         program: launch.program.clone(),
         argv: Vec::new(),
         env: Vec::new(),
         mounts: launch.mounts.clone(),
         links: launch.links.clone(),
-        files: own.cloned().collect(),
+        files: own_files(launch).cloned().collect(),
         exec_scratch: launch.exec_scratch,
         delivery: launch.delivery,
         script: Vec::new(),
@@ -276,7 +293,6 @@ mod tests {
     use belljar_protocol::{Delivery, Link};
 
     use super::*;
-    use crate::runtime::LaunchFile;
 
     fn launch(program: &str) -> Launch {
         let mount = Mount { source: program.to_owned(), target: "/program".to_owned() };

@@ -3,6 +3,7 @@
 use std::io::{self, IoSlice, IoSliceMut};
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
 use std::os::unix::net::UnixStream as StdStream;
+use std::time::{Duration, Instant};
 
 use belljar_protocol::{Order, Report, wire};
 use nix::cmsg_space;
@@ -12,6 +13,7 @@ use nix::sys::socket::{
 };
 use tokio::io::Interest;
 use tokio::net::UnixStream;
+use tokio::time::sleep;
 
 use crate::Error;
 
@@ -31,6 +33,8 @@ pub(crate) struct Heard {
     pub(crate) pid: i32,
 }
 
+/// How long descriptors of others may be on their way.
+const IN_FLIGHT: Duration = Duration::from_secs(5);
 /// Reports are small; a worker that sends more is not one of ours.
 const REPORT_BYTES: usize = 16 * 1024;
 
@@ -58,18 +62,25 @@ impl Channel {
         let rights = [ControlMessage::ScmRights(&raw)];
         let rights = if raw.is_empty() { &[][..] } else { &rights[..] };
         let slices = [IoSlice::new(&bytes)];
-        self.socket
-            .async_io(Interest::WRITABLE, || {
-                let socket = self.socket.as_raw_fd();
-                let flags = MsgFlags::MSG_NOSIGNAL;
-                Ok(sendmsg::<UnixAddr>(socket, &slices, rights, flags, None)?)
-            })
-            .await
-            .map(drop)
-            .or_else(|error| match error.kind() {
-                io::ErrorKind::BrokenPipe | io::ErrorKind::ConnectionReset => Ok(()),
-                _ => Err(Error::Worker("a worker could not be told its job".into(), error)),
-            })
+        let send = || {
+            let socket = self.socket.as_raw_fd();
+            let flags = MsgFlags::MSG_NOSIGNAL;
+            Ok(sendmsg::<UnixAddr>(socket, &slices, rights, flags, None)?)
+        };
+        let until = Instant::now() + IN_FLIGHT;
+        loop {
+            return match self.socket.async_io(Interest::WRITABLE, send).await {
+                Ok(_) => Ok(()),
+                Err(error) if is_crowded(&error) && Instant::now() < until => {
+                    sleep(Duration::from_millis(1)).await;
+                    continue;
+                }
+                Err(error) => match error.kind() {
+                    io::ErrorKind::BrokenPipe | io::ErrorKind::ConnectionReset => Ok(()),
+                    _ => Err(Error::Worker("a worker could not be told its job".into(), error)),
+                },
+            };
+        }
     }
 
     /// Sends a small order to somebody who is always listening, without waiting.
@@ -179,6 +190,12 @@ fn receive(socket: &UnixStream, buffer: &mut [u8]) -> io::Result<(usize, i32)> {
         _ => None,
     });
     Ok((message.bytes, pid.unwrap_or_default()))
+}
+
+/// All descriptors of this user that are on their way count against the limit of whoever sends
+/// next (unix(7)): who takes them is waited for.
+fn is_crowded(error: &io::Error) -> bool {
+    error.raw_os_error() == Some(nix::Error::ETOOMANYREFS as i32)
 }
 
 /// A message, cut to what the buffer holds.

@@ -1,10 +1,15 @@
 //! What a payload finds around itself: the same small world on every host, and nobody else in it.
 
 use std::fs;
+use std::io::IoSlice;
+use std::os::fd::AsRawFd;
 use std::time::{Duration, Instant};
 
 use belljar::{Outcome, Run, Sandbox, Source};
 use belljar_tests::{Test, bash, expect, ready, run, sandbox, stderr, stdout, tests};
+use nix::sys::socket::{
+    AddressFamily, ControlMessage, MsgFlags, SockFlag, SockType, UnixAddr, sendmsg, socketpair,
+};
 
 pub(crate) fn tests() -> Vec<Test> {
     tests![
@@ -26,6 +31,7 @@ pub(crate) fn tests() -> Vec<Test> {
         without_ids_to_lend_a_run_has_its_callers(User, Bash, Alone),
         two_runs_share_no_name(Python),
         standard_input_is_what_was_given(Bash),
+        descriptors_on_their_way_hold_up_a_start_and_refuse_none(Alone),
     ]
 }
 
@@ -263,4 +269,25 @@ async fn standard_input_is_what_was_given() {
     );
     // It is a file of the run's own: reading it twice does not disturb anybody.
     assert_eq!(bash(Source::code("cat; cat < /dev/stdin").stdin("x")).await, "xx");
+}
+
+/// Where runs have their caller's id, they share its account of descriptors on their way as well.
+async fn descriptors_on_their_way_hold_up_a_start_and_refuse_none() {
+    let (here, there) =
+        socketpair(AddressFamily::Unix, SockType::Stream, None, SockFlag::SOCK_CLOEXEC).unwrap();
+    let null = fs::File::open("/dev/null").unwrap();
+    // As many as one message takes (SCM_MAX_FD), twice: more than a payload may have open.
+    let rights = [null.as_raw_fd(); 253];
+    let rights = [ControlMessage::ScmRights(&rights)];
+    for _ in 0..2 {
+        let (socket, word) = (here.as_raw_fd(), [IoSlice::new(b"take")]);
+        sendmsg::<UnixAddr>(socket, &word, &rights, MsgFlags::empty(), None).unwrap();
+    }
+    let taken = tokio::spawn(async move {
+        tokio::time::sleep(Duration::from_millis(300)).await;
+        drop(there);
+    });
+    let outcome = run("native", Source::program("/bin/true")).await;
+    expect(&outcome, "ok");
+    taken.await.unwrap();
 }

@@ -3,11 +3,14 @@
 use std::fs::File;
 use std::io::{self, IoSlice, IoSliceMut, Read};
 use std::os::fd::{AsRawFd, BorrowedFd, OwnedFd};
+use std::thread;
+use std::time::{Duration, Instant};
 
 use belljar_protocol::{
     Contents, Job, Keep, Layer, Network, Order, Refusal, Report, Stdin, Task, wire,
 };
 use nix::cmsg_space;
+use nix::errno::Errno;
 use nix::sys::socket::{
     AddressFamily, ControlMessage, ControlMessageOwned, MsgFlags, SockFlag, SockType, UnixAddr,
     recv, recvmsg, sendmsg, socketpair,
@@ -204,14 +207,27 @@ fn next_length(socket: &OwnedFd) -> io::Result<usize> {
     }
 }
 
-/// One datagram, with descriptors.
+/// How long descriptors of others may be on their way.
+const IN_FLIGHT: Duration = Duration::from_secs(5);
+
+/// One datagram, with descriptors. All of a user's that are on their way count against the limit of
+/// whoever sends next (`ETOOMANYREFS`, unix(7)), and runs may share a user: who takes theirs is waited
+/// for.
 pub(crate) fn send_with(socket: &OwnedFd, bytes: &[u8], fds: &[BorrowedFd<'_>]) -> io::Result<()> {
     let raw: Vec<_> = fds.iter().map(AsRawFd::as_raw_fd).collect();
     let rights = [ControlMessage::ScmRights(&raw)];
     let rights = if raw.is_empty() { &[][..] } else { &rights[..] };
     let flags = MsgFlags::MSG_NOSIGNAL;
-    sendmsg::<UnixAddr>(socket.as_raw_fd(), &[IoSlice::new(bytes)], rights, flags, None)?;
-    Ok(())
+    let until = Instant::now() + IN_FLIGHT;
+    loop {
+        let slices = [IoSlice::new(bytes)];
+        match sendmsg::<UnixAddr>(socket.as_raw_fd(), &slices, rights, flags, None) {
+            Err(Errno::ETOOMANYREFS) if Instant::now() < until => {
+                thread::sleep(Duration::from_millis(1));
+            }
+            sent => return Ok(sent.map(drop)?),
+        }
+    }
 }
 
 /// One datagram of at most the buffer's size, with at most twenty-four descriptors.

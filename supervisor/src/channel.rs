@@ -62,25 +62,24 @@ impl Channel {
         let rights = [ControlMessage::ScmRights(&raw)];
         let rights = if raw.is_empty() { &[][..] } else { &rights[..] };
         let slices = [IoSlice::new(&bytes)];
-        let send = || {
+        let attempt = || {
             let socket = self.socket.as_raw_fd();
             let flags = MsgFlags::MSG_NOSIGNAL;
             Ok(sendmsg::<UnixAddr>(socket, &slices, rights, flags, None)?)
         };
         let until = Instant::now() + IN_FLIGHT;
-        loop {
-            return match self.socket.async_io(Interest::WRITABLE, send).await {
-                Ok(_) => Ok(()),
+        let sent = loop {
+            match self.socket.async_io(Interest::WRITABLE, attempt).await {
                 Err(error) if is_crowded(&error) && Instant::now() < until => {
                     sleep(Duration::from_millis(1)).await;
-                    continue;
                 }
-                Err(error) => match error.kind() {
-                    io::ErrorKind::BrokenPipe | io::ErrorKind::ConnectionReset => Ok(()),
-                    _ => Err(Error::Worker("a worker could not be told its job".into(), error)),
-                },
-            };
-        }
+                sent => break sent,
+            }
+        };
+        sent.map(drop).or_else(|error| match error.kind() {
+            io::ErrorKind::BrokenPipe | io::ErrorKind::ConnectionReset => Ok(()),
+            _ => Err(Error::Worker("a worker could not be told its job".into(), error)),
+        })
     }
 
     /// Sends a small order to somebody who is always listening, without waiting.

@@ -44,7 +44,7 @@ impl Line {
     }
 
     /// The same if it has said so already.
-    pub(crate) fn is_done(&mut self) -> Option<u8> {
+    pub(crate) fn done_already(&mut self) -> Option<u8> {
         self.0.take_bytes().first().copied()
     }
 }

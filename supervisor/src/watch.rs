@@ -228,7 +228,7 @@ impl Watch {
 
     /// It has ended; what it said before may be heard after that.
     fn over(&mut self) -> Option<Intent> {
-        self.done = self.line.as_mut().and_then(Line::is_done);
+        self.done = self.line.as_mut().and_then(Line::done_already);
         None
     }
 

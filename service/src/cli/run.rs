@@ -81,7 +81,7 @@ async fn attend(options: RunOptions, wanted: Wanted) -> Result<ExitCode, Error> 
     let mut signals = Signals::new()?;
     let ended = Box::pin(run(&mut signals, &options, wanted)).await;
     let heard = match &ended {
-        Ok(End::Outcome(_, interruption)) => heard(interruption.as_ref()),
+        Ok(End::Outcome(_, interruption)) => signal_of(interruption.as_ref()),
         Ok(End::NotStarted(signal)) => Some(*signal),
         Err(_) => None,
     };
@@ -121,7 +121,7 @@ async fn run(signals: &mut Signals, options: &RunOptions, wanted: Wanted) -> Res
         let late = tokio::select! {
             biased;
             written = screen.close(&outcome) => failure(written),
-            signal = signals.next_after(heard(interruption.as_ref())) => {
+            signal = signals.next_after(signal_of(interruption.as_ref())) => {
                 Some(Interruption::Signal(signal))
             }
         };
@@ -212,7 +212,7 @@ fn failure(written: Result<io::Result<()>, RecvError>) -> Option<Interruption> {
     })
 }
 
-fn heard(interruption: Option<&Interruption>) -> Option<u8> {
+fn signal_of(interruption: Option<&Interruption>) -> Option<u8> {
     match interruption {
         Some(Interruption::Signal(signal)) => Some(*signal),
         _ => None,
